@@ -1,0 +1,114 @@
+"""Conversation -> token ids, by the checkpoint's own chat template.
+
+What a user types is always text: a `<|eot_id|>` or `</s>` inside a message becomes the tokens of its letters, never the
+token that ends a turn. Nothing is truncated: a conversation over the limit is an error that gives both numbers.
+
+How: the template is rendered with every special-token string in the messages masked, so that all that remain were put
+there by the template. Those are renamed to names that hold a secret, the masks are lifted, and the text is encoded by
+a copy of the tokenizer whose special tokens bear the secret names. Ordinary text so gets the ids of the plain
+template, by construction. `split_special_tokens`, which transformers has, would split the template's own tokens too.
+
+Knows text and ids: no tensors and no model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+
+import jinja2
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from inform_demo.errors import ChatTemplateError, CheckpointError, ConversationTooLongError
+from inform_demo.types import Conversation
+
+
+class ChatEncoder:
+    """Renders and encodes conversations for one checkpoint.
+
+    Args:
+        tokenizer: the checkpoint's fast tokenizer, with a chat template.
+        max_tokens: the most tokens a rendered conversation may have.
+
+    Raises:
+        CheckpointError: the tokenizer has no chat template, or is not a fast one.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, max_tokens: int) -> None:
+        if not getattr(tokenizer, "chat_template", None):
+            raise CheckpointError(
+                "The checkpoint's tokenizer has no chat template; a reward model cannot be read without."
+            )
+        if not getattr(tokenizer, "is_fast", False):
+            raise CheckpointError("The checkpoint needs a tokenizer.json (a fast tokenizer); it has none.")
+        self.max_tokens = max_tokens
+        self._tokenizer = tokenizer
+        self._secret = secrets.token_hex(8)
+        specials = {token.content: id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._secret_names = {content: f"<{self._secret}-{id_}>" for content, id_ in specials.items()}
+        longest_first = sorted(map(re.escape, specials), key=len, reverse=True)
+        self._special = re.compile("|".join(longest_first) or r"(?!)")
+        self._guarded = _rename_special_tokens(tokenizer.backend_tokenizer, specials, self._secret_names)
+
+    def encode(self, conversation: Conversation, what: str = "The conversation") -> list[int]:
+        """Token ids of the whole rendered conversation.
+
+        Args:
+            what: what to call the conversation if it is too long, such as "Answer A with its prompt".
+
+        Raises:
+            ConversationTooLongError: more than `max_tokens` tokens.
+            ChatTemplateError: the template refuses these turns.
+        """
+        ids: list[int] = self._guarded.encode(self._render(conversation), add_special_tokens=False).ids
+        if len(ids) > self.max_tokens:
+            raise ConversationTooLongError(len(ids), self.max_tokens, what)
+        return ids
+
+    def count(self, conversation: Conversation) -> int:
+        """Tokens of the rendered conversation, also of one over the limit."""
+        return len(self._guarded.encode(self._render(conversation), add_special_tokens=False).ids)
+
+    def _render(self, conversation: Conversation) -> str:
+        typed: list[str] = []
+
+        def mask(match: re.Match[str]) -> str:
+            typed.append(match.group())
+            return f"\ue000{self._secret}:{len(typed) - 1}\ue001"
+
+        turns = [
+            {"role": message.role, "content": self._special.sub(mask, message.content)}
+            for message in conversation.messages
+        ]
+        try:
+            text = self._tokenizer.apply_chat_template(turns, tokenize=False)
+        except jinja2.TemplateError as error:
+            raise ChatTemplateError(f"The model's chat template does not accept this conversation: {error}") from error
+        assert isinstance(text, str)
+        text = self._special.sub(lambda match: self._secret_names[match.group()], text)
+        return re.sub(f"\ue000{self._secret}:(\\d+)\ue001", lambda match: typed[int(match.group(1))], text)
+
+
+def _rename_special_tokens(tokenizer: Tokenizer, specials: dict[str, int], names: dict[str, str]) -> Tokenizer:
+    """A copy of the tokenizer in which each special token bears another name and keeps its id.
+
+    tokenizers has no call for this, so the copy is made from its JSON form and then checked, id by id.
+    """
+    description = json.loads(tokenizer.to_str())
+    description.update(post_processor=None, truncation=None, padding=None)
+    for token in description["added_tokens"]:
+        token["content"] = names.get(token["content"], token["content"])
+    model = description["model"]
+    if isinstance(model.get("vocab"), dict):
+        model["vocab"] = {names.get(token, token): id_ for token, id_ in model["vocab"].items()}
+    if model.get("unk_token"):
+        model["unk_token"] = names.get(model["unk_token"], model["unk_token"])
+    renamed = Tokenizer.from_str(json.dumps(description))
+    moved = [content for content, id_ in specials.items() if renamed.token_to_id(names[content]) != id_]
+    if moved:
+        raise CheckpointError(
+            f"The tokenizer's special tokens cannot be guarded against typed text: {', '.join(moved)}."
+        )
+    return renamed

@@ -1,0 +1,123 @@
+"""Token sequences -> one packed row in which a common prefix stands once.
+
+A *tree* is `[prefix | suffix 1 | ... | suffix N]`: sequences that start alike, with the common start kept once. A
+*pack* is one or more trees side by side in a single row without padding. Position ids restart after the prefix in
+every suffix, so that each token has the position it would have alone; `attention.py` lets each token see what it
+would see alone.
+
+Knows token ids only: no model, no text, no conversation. Shape suffixes: T tokens in the pack, U unique sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+TokenIds = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Lengths of one `[prefix | suffix 1 | ... | suffix N]` in tokens. Every suffix has at least one token."""
+
+    n_prefix: int
+    suffix_lengths: tuple[int, ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens the tree takes up in the pack."""
+        return self.n_prefix + sum(self.suffix_lengths)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One forward pass: what goes in, and where the rewards come out.
+
+    Attributes:
+        input_ids_1T, position_ids_1T: int64, one row.
+        last_index_U: position in the row of each unique sequence's last token, in packed order.
+        row_of: for each sequence, in the caller's order, its row of `last_index_U`.
+        n_shared: for each sequence, in the caller's order, the length of its tree's prefix.
+        trees: the layout of the row, for the attention function.
+        masks: the attention function's masks by block, kept for the layers of one forward.
+    """
+
+    input_ids_1T: torch.Tensor
+    position_ids_1T: torch.Tensor
+    last_index_U: torch.Tensor
+    row_of: tuple[int, ...]
+    n_shared: tuple[int, ...]
+    trees: tuple[Tree, ...]
+    masks: dict[tuple[int, int, int], torch.Tensor] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that are computed."""
+        return self.input_ids_1T.shape[1]
+
+    def to(self, device: torch.device | str) -> Pack:
+        """The same pack on another device."""
+        return Pack(
+            self.input_ids_1T.to(device),
+            self.position_ids_1T.to(device),
+            self.last_index_U.to(device),
+            self.row_of,
+            self.n_shared,
+            self.trees,
+        )
+
+
+def find_shared_prefix(sequences: Sequence[TokenIds]) -> int:
+    """Length of the longest common prefix that leaves every sequence at least one token of its own.
+
+    It is compared in token ids, never in text: a tokenizer may merge the last letters of a common text differently.
+    """
+    # In sorted order the first and the last differ earliest, so what these two share, all share.
+    first, last = min(map(tuple, sequences)), max(map(tuple, sequences))
+    longest = min(len(sequence) for sequence in sequences) - 1
+    for i in range(longest):
+        if first[i] != last[i]:
+            return i
+    return longest
+
+
+def build_pack(groups: Sequence[Sequence[TokenIds]]) -> Pack:
+    """Pack groups of sequences, one tree a group.
+
+    Within a tree the suffixes stand in sorted order and equal sequences stand once. So the order in which a caller
+    names two answers cannot reach the arithmetic, and equal answers get equal rewards to the bit.
+
+    Args:
+        groups: non-empty groups of non-empty sequences of token ids; a group's sequences usually share a prompt.
+    """
+    ids: list[int] = []
+    positions: list[int] = []
+    last_index: list[int] = []
+    row_of: list[int] = []
+    n_shared: list[int] = []
+    trees: list[Tree] = []
+    for group in groups:
+        assert group and all(len(sequence) for sequence in group), "groups and sequences are never empty"
+        keys = [tuple(sequence) for sequence in group]
+        unique = sorted(set(keys))
+        n_prefix = find_shared_prefix(unique)
+        ids += unique[0][:n_prefix]
+        positions += range(n_prefix)
+        first_row = len(last_index)
+        for sequence in unique:
+            ids += sequence[n_prefix:]
+            positions += range(n_prefix, len(sequence))
+            last_index.append(len(ids) - 1)
+        row_of += (first_row + unique.index(key) for key in keys)
+        n_shared += [n_prefix] * len(keys)
+        trees.append(Tree(n_prefix, tuple(len(sequence) - n_prefix for sequence in unique)))
+    return Pack(
+        torch.tensor([ids]),
+        torch.tensor([positions]),
+        torch.tensor(last_index),
+        tuple(row_of),
+        tuple(n_shared),
+        tuple(trees),
+    )
