@@ -1,0 +1,157 @@
+"""RewardScorer: conversations in, rewards out, in one forward a prompt.
+
+The plan is always the same: encode, pack the conversations of one prompt as a prefix tree, run, read one reward each.
+A comparison is a pack of its own, never batched with anyone else's, because in bf16 the shape of a batch moves rewards;
+so the same comparison gives the same bits every time, whoever else is asking.
+
+Knows the model and the encoder; knows nothing of pages, files or training.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+
+from inform_demo.chat import ChatEncoder
+from inform_demo.config import DEFAULT_TIE_BAND, ModelConfig
+from inform_demo.errors import NonFiniteRewardError, OutOfMemoryError
+from inform_demo.loading import load_model
+from inform_demo.modeling import INFORMForSequenceClassification
+from inform_demo.packing import TokenIds, build_pack
+from inform_demo.preference import preference_probability, resolve_preferred
+from inform_demo.types import Comparison, Conversation, LoadReport, Message, Reward, build_conversations
+
+logger = logging.getLogger(__name__)
+
+
+class RewardScorer:
+    """Scores with one loaded model; safe to call from several threads, which then wait for one another.
+
+    Args:
+        model: in evaluation mode, with the attention implementation "inform_tree".
+        chat: the checkpoint's encoder.
+        report: what was loaded and why.
+        tie_band: a preference probability within this of one half is a tie.
+    """
+
+    def __init__(
+        self,
+        model: INFORMForSequenceClassification,
+        chat: ChatEncoder,
+        report: LoadReport,
+        tie_band: float = DEFAULT_TIE_BAND,
+    ) -> None:
+        self._model = model
+        self._chat = chat
+        self._report = report
+        self._tie_band = tie_band
+        self._one_at_a_time = threading.Lock()
+
+    @classmethod
+    def load(cls, config: ModelConfig, tie_band: float = DEFAULT_TIE_BAND) -> Self:
+        """Load the checkpoint that `config` names.
+
+        Raises:
+            LoadError: it is missing, broken, foreign or too large; the message says what to do.
+        """
+        model, chat, report = load_model(config)
+        return cls(model, chat, report, tie_band)
+
+    @property
+    def report(self) -> LoadReport:
+        """Which model scores, and how."""
+        return self._report
+
+    def count_tokens(self, conversation: Conversation) -> int:
+        """Tokens of the rendered conversation, also of one over the limit."""
+        return self._chat.count(conversation)
+
+    def score(self, conversations: Sequence[Conversation]) -> list[Reward]:
+        """One reward a conversation, in order; conversations with the same prompt go through one forward together.
+
+        Raises:
+            ConversationTooLongError: a conversation has more tokens than the limit; none is scored.
+            OutOfMemoryError: a forward did not fit.
+        """
+        names = [
+            f"Conversation {i}" if len(conversations) > 1 else "The conversation"
+            for i in range(1, len(conversations) + 1)
+        ]
+        return self._score_named(conversations, names)
+
+    def compare(self, prompt: str, response_a: str, response_b: str, system: str | None = None) -> Comparison:
+        """Score two answers to one prompt together.
+
+        Args:
+            system: text of a system turn; None or "" for none.
+
+        Raises:
+            InputError: an empty or invalid text, or more tokens than the limit.
+        """
+        return self.compare_conversations(*build_conversations(prompt, (response_a, response_b), system))
+
+    def compare_turns(self, turns: Sequence[Message], response_a: str, response_b: str) -> Comparison:
+        """Score two answers to a conversation of several turns, the last of them the user's.
+
+        Raises:
+            InputError: an empty or invalid text, wrong order of turns, or more tokens than the limit.
+        """
+        a, b = (Conversation((*turns, Message("assistant", response))) for response in (response_a, response_b))
+        return self.compare_conversations(a, b)
+
+    def compare_conversations(self, a: Conversation, b: Conversation) -> Comparison:
+        """Score two whole conversations with one prompt."""
+        began = time.perf_counter()
+        reward_a, reward_b = self._score_named((a, b), ("Answer A with its prompt", "Answer B with its prompt"))
+        margin = reward_a.value - reward_b.value
+        return Comparison(
+            reward_a=reward_a.value,
+            reward_b=reward_b.value,
+            margin=margin,
+            preference_probability=preference_probability(margin),
+            preferred=resolve_preferred(margin, self._tie_band),
+            n_tokens_a=reward_a.n_tokens,
+            n_tokens_b=reward_b.n_tokens,
+            n_tokens_shared=min(reward_a.n_tokens_shared, reward_b.n_tokens_shared),
+            elapsed_s=time.perf_counter() - began,
+            model=self._report.model,
+            precision=self._report.precision,
+        )
+
+    def _score_named(self, conversations: Sequence[Conversation], names: Sequence[str]) -> list[Reward]:
+        encoded = [self._chat.encode(*pair) for pair in zip(conversations, names, strict=True)]
+        by_prompt: dict[tuple[Message, ...], list[int]] = {}
+        for i, conversation in enumerate(conversations):
+            by_prompt.setdefault(conversation.prompt, []).append(i)
+        rewards: dict[int, Reward] = {}
+        for members in by_prompt.values():
+            rewards.update(zip(members, self.score_tokens([encoded[i] for i in members]), strict=True))
+        return [rewards[i] for i in range(len(conversations))]
+
+    def score_tokens(self, sequences: Sequence[TokenIds]) -> list[Reward]:
+        """Rewards of token sequences that start alike, in one forward.
+
+        Raises:
+            OutOfMemoryError: the forward did not fit; the scorer serves the next request.
+            NonFiniteRewardError: the model answered NaN or infinity.
+        """
+        pack = build_pack([sequences])
+        try:
+            with self._one_at_a_time, torch.inference_mode():
+                values = self._model(pack=pack.to(self._model.device)).logits.squeeze(-1).tolist()
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise OutOfMemoryError(
+                f"Not enough memory to score {pack.n_tokens:,} tokens at once. Shorten the texts or give fewer answers."
+            ) from error
+        if not all(map(math.isfinite, values)):
+            raise NonFiniteRewardError(f"The model answered {values}, which is no reward; its weights may be damaged.")
+        return [
+            Reward(value, len(sequence), n_shared)
+            for value, sequence, n_shared in zip(values, sequences, pack.n_shared, strict=True)
+        ]

@@ -1,0 +1,97 @@
+"""A place for a scorer that is still loading, so that the page is up before the model is.
+
+Knows threads and states; knows nothing of models, tensors or pages.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from inform_demo.errors import InformError, ModelNotReadyError
+from inform_demo.types import Scorer
+
+logger = logging.getLogger(__name__)
+
+SlotState = Literal["loading", "ready", "failed"]
+
+
+@dataclass(frozen=True)
+class SlotStatus:
+    """A moment of a slot.
+
+    Attributes:
+        detail: why loading failed, in words for the visitor; empty otherwise.
+        elapsed_s: seconds since loading began, or that it took.
+    """
+
+    state: SlotState
+    detail: str
+    elapsed_s: float
+
+
+class ScorerSlot:
+    """Loads a scorer in a thread of its own and hands it out when it is ready.
+
+    Args:
+        load: builds the scorer; called once, and again by `retry` after a failure.
+    """
+
+    def __init__(self, load: Callable[[], Scorer]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._finished = threading.Event()
+        self._scorer: Scorer | None = None
+        self._failure = ""
+        self._began = time.monotonic()
+        self._took_s = 0.0
+        self._start()
+
+    def _start(self) -> None:
+        self._began = time.monotonic()
+        self._failure = ""
+        self._finished.clear()
+        threading.Thread(target=self._run, name="load-scorer", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._scorer = self._load()
+        except InformError as error:
+            logger.error("The model could not be loaded: %s", error)  # noqa: TRY400 - a typed error says all
+            self._failure = str(error)
+        except Exception:
+            # Unforeseen errors may carry paths: they belong in the log, not on a public page.
+            logger.exception("The model could not be loaded.")
+            self._failure = "The model could not be loaded; the server's log says why."
+        self._took_s = time.monotonic() - self._began
+        self._finished.set()
+
+    def status(self) -> SlotStatus:
+        """What to tell a visitor now; never blocks."""
+        if not self._finished.is_set():
+            return SlotStatus("loading", "", time.monotonic() - self._began)
+        return SlotStatus("failed" if self._failure else "ready", self._failure, self._took_s)
+
+    def get(self, timeout_s: float | None = None) -> Scorer:
+        """The scorer, waiting for it while it loads.
+
+        Raises:
+            ModelNotReadyError: loading failed, or takes longer than `timeout_s`.
+        """
+        if not self._finished.wait(timeout_s):
+            raise ModelNotReadyError(
+                f"The model is still loading ({self.status().elapsed_s:.0f} s so far). Try again soon."
+            )
+        if self._scorer is None:
+            raise ModelNotReadyError(self._failure)
+        return self._scorer
+
+    def retry(self) -> None:
+        """Load again after a failure; otherwise nothing."""
+        with self._lock:
+            if self.status().state == "failed":
+                self._start()
