@@ -1,0 +1,211 @@
+"""From values to the page's HTML: the verdict, its numbers, the state of the model.
+
+Knows markup; knows no gradio, no scorer and no layout. Whatever did not come from this package goes through
+`html.escape`, and the markup holds no scripts, so that nothing a visitor types can run.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, describe_preference, resolve_preferred
+from inform_demo.types import Comparison, LoadReport
+from inform_demo.ui import text
+from inform_demo.ui.handlers import ModelStatus, Outcome
+
+# The scale is the same for every comparison unless a reward is larger, so that bars can be compared by eye.
+SMALLEST_SCALE = 5
+
+
+def format_reward(value: float, signed: bool = False) -> str:
+    """Two decimals, with a minus sign as typography has it; never "-0.00"."""
+    rounded = round(value, 2) + 0.0
+    sign = "−" if rounded < 0 else "+" if signed and rounded > 0 else ""
+    return f"{sign}{abs(rounded):,.2f}"
+
+
+def format_percent(probability: float) -> str:
+    """Whole percent; certainty is never claimed."""
+    if probability >= 0.995:
+        return "> 99 %"
+    if probability < 0.005:
+        return "< 1 %"
+    return f"{probability * 100:.0f} %"
+
+
+def _mark(letter: str) -> str:
+    return f'<span class="mark mark-{letter.lower()}" aria-hidden="true">{letter}</span>'
+
+
+def _paragraph(sentence: str, css_class: str = "note") -> str:
+    return f'<p class="{css_class}">{escape(sentence)}</p>'
+
+
+def render_empty() -> str:
+    """What stands in the verdict's place before the first comparison."""
+    return _paragraph(text.EMPTY_VERDICT, "placeholder")
+
+
+def render_busy() -> str:
+    """What stands there while a comparison is on its way; `data-busy` is how the page's script recognises it."""
+    return f'<p class="placeholder" data-busy>{escape(text.BUSY_VERDICT)}</p>'
+
+
+def render_error(message: str) -> str:
+    """An error in words, escaped."""
+    return (
+        f'<div class="verdict failure"><p class="headline"><span class="mark mark-failure" aria-hidden="true">!</span>'
+        f"<strong>{escape(text.NOT_COMPARED)}</strong></p>{_paragraph(message, 'message')}</div>"
+    )
+
+
+def _reward_row(letter: str, label: str, reward: float, scale: float) -> str:
+    """A label, the number, and a bar from the zero in the middle of the track."""
+    length = min(abs(reward) / scale, 1.0) * 50
+    left = 50 - length if reward < 0 else 50.0
+    return (
+        f'<div class="reward">{_mark(letter)}<span class="reward-name">{escape(label)}</span>'
+        f'<span class="reward-value">{format_reward(reward)}</span>'
+        f'<span class="track" aria-hidden="true"><span class="bar bar-{letter.lower()}" '
+        f'style="left:{left:.2f}%;width:{length:.2f}%"></span></span></div>'
+    )
+
+
+def _rewards(comparison: Comparison) -> str:
+    largest = max(abs(comparison.reward_a), abs(comparison.reward_b))
+    scale = max(SMALLEST_SCALE, math.ceil(largest))
+    return (
+        f'<div class="rewards" role="group" aria-label="{escape(text.REWARDS)}">'
+        f"{_reward_row('A', text.ANSWER_A, comparison.reward_a, scale)}"
+        f"{_reward_row('B', text.ANSWER_B, comparison.reward_b, scale)}"
+        f'<div class="ticks" aria-hidden="true"><span>−{scale}</span><span>0</span><span>+{scale}</span></div></div>'
+    )
+
+
+def _belief(comparison: Comparison) -> str:
+    p = comparison.preference_probability
+    return (
+        f'<div class="belief"><p class="belief-label">{escape(text.BELIEF)}</p>'
+        f'<div class="belief-bar" aria-hidden="true"><span class="bar-a" style="width:{p * 100:.2f}%"></span>'
+        f'<span class="bar-b" style="width:{(1 - p) * 100:.2f}%"></span></div>'
+        f'<p class="belief-values">'
+        f"<span>{_mark('A')}<span>{escape(text.ANSWER_A)}: {escape(format_percent(p))}</span></span>"
+        f"<span>{_mark('B')}<span>{escape(text.ANSWER_B)}: {escape(format_percent(1 - p))}</span></span></p></div>"
+    )
+
+
+def _embedded_warning(report: LoadReport) -> str:
+    if not report.is_embedded:
+        return ""
+    return (
+        f'<div class="warning"><p><span aria-hidden="true">⚠ </span>'
+        f"<strong>{escape(text.EMBEDDED_WARNING)}</strong></p>"
+        f"<p>{escape(text.EMBEDDED_SWITCH)} <code>{escape(text.EMBEDDED_COMMAND)}</code></p></div>"
+    )
+
+
+def render_verdict(outcome: Outcome, tie_band: float) -> str:
+    """The verdict in words, then the rewards, the margin and the model's belief.
+
+    Args:
+        outcome: what was computed.
+        tie_band: a probability within this of one half is too close to call.
+    """
+    comparison = outcome.comparison
+    preferred = resolve_preferred(comparison.margin, tie_band)
+    icon = '<span class="mark mark-tie" aria-hidden="true">=</span>' if preferred == "tie" else _mark(preferred.upper())
+    return (
+        f'<div class="verdict"><p class="stale">{escape(text.STALE)}</p>'
+        f'<p class="headline">{icon}<strong>{escape(describe_preference(comparison.margin, tie_band))}</strong></p>'
+        f"{_embedded_warning(outcome.report)}"
+        f'<div class="figures"><div>{_rewards(comparison)}'
+        f'<p class="margin">{escape(text.MARGIN)}: '
+        f"<strong>{format_reward(comparison.margin, signed=True)}</strong></p></div>"
+        f"{_belief(comparison)}</div>{_paragraph(text.REWARD_IS)}</div>"
+    )
+
+
+def _published(comparison: Comparison, published: tuple[float, float] | None) -> str:
+    if published is None:
+        return ""
+    rows = (
+        (comparison.model, comparison.reward_a, comparison.reward_b),
+        (text.PUBLISHED, *published),
+    )
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{format_reward(a)}</td><td>{format_reward(b)}</td>'
+        f"<td>{format_reward(a - b, signed=True)}</td></tr>"
+        for name, a, b in rows
+    )
+    head = "".join(
+        f'<th scope="col">{escape(cell)}</th>' for cell in (text.MODEL, text.ANSWER_A, text.ANSWER_B, text.MARGIN)
+    )
+    return (
+        f'<div class="published"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f"{_paragraph(text.PUBLISHED_NOTE)}</div>"
+    )
+
+
+def _words(tie_band: float) -> str:
+    tie, slightly, better = (format_percent(p) for p in (0.5 + tie_band, SLIGHTLY_BETTER_UP_TO, BETTER_UP_TO))
+    rows = (
+        (text.WORD_TIE, text.UP_TO.format(percent=tie)),
+        (text.WORD_SLIGHTLY, text.UP_TO.format(percent=slightly)),
+        (text.WORD_BETTER, text.UP_TO.format(percent=better)),
+        (text.WORD_CLEARLY, text.ABOVE.format(percent=better)),
+    )
+    items = "".join(f"<div><dt>{escape(word)}</dt><dd>{escape(bound)}</dd></div>" for word, bound in rows)
+    return (
+        f"<details><summary>{escape(text.WORDS_SUMMARY)}</summary>"
+        f"{_paragraph(text.WORDS_INTRO)}<dl>{items}</dl></details>"
+    )
+
+
+def render_details(outcome: Outcome, tie_band: float) -> str:
+    """What stands below the verdict: published rewards where there are any, the numbers, the meaning of the words.
+
+    Args:
+        outcome: what was computed.
+        tie_band: a probability within this of one half is too close to call.
+    """
+    comparison = outcome.comparison
+    numbers = (
+        (text.TOKENS_A, f"{comparison.n_tokens_a:,}"),
+        (text.TOKENS_B, f"{comparison.n_tokens_b:,}"),
+        (text.TOKENS_SHARED, f"{comparison.n_tokens_shared:,}"),
+        (text.TIME, f"{comparison.elapsed_s:.2f} s"),
+        (text.MODEL, comparison.model),
+        (text.PRECISION, comparison.precision),
+    )
+    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in numbers)
+    return (
+        f'<div class="details">{_published(comparison, outcome.published)}'
+        f'<dl class="numbers" aria-label="{escape(text.NUMBERS)}">{items}</dl>{_words(tie_band)}</div>'
+    )
+
+
+def _status_words(status: ModelStatus) -> str:
+    if status.report is not None:
+        report = status.report
+        return f"{text.READY} · {report.model} · {report.precision} · {report.placement}"
+    word = text.LOADING if status.state == "loading" else text.FAILED
+    return f"{word} · {status.model}"
+
+
+def render_status(status: ModelStatus) -> str:
+    """The badge with the state of the model; loading says for how long, failed says why."""
+    icon = {"loading": "◌", "ready": "●", "failed": "✕"}[status.state]
+    elapsed = f" · {text.ELAPSED.format(seconds=status.elapsed_s)}" if status.state == "loading" else ""
+    notes = {"loading": text.LOADING_HINT, "ready": "", "failed": f"{text.FAILED_TO_LOAD} {status.detail}"}
+    note = _paragraph(notes[status.state].strip(), "badge-note") if notes[status.state] else ""
+    return (
+        f'<div class="badge badge-{status.state}"><span aria-hidden="true">{icon}</span>'
+        f"<span>{escape(_status_words(status) + elapsed)}</span></div>{note}"
+    )
+
+
+def render_announcement(status: ModelStatus) -> str:
+    """The same for a screen reader: changes only when the state does, so that it is not read out every second."""
+    detail = f" {status.detail}" if status.detail else ""
+    return f"<p>{escape(_status_words(status) + detail)}</p>"
