@@ -59,8 +59,7 @@ def tree_attention(
             query, key, value, scale=scaling, dropout_p=dropout, enable_gqa=key.shape[1] != query.shape[1], **how
         )
 
-    # One split a tensor, not a slice a segment: the gradient of a slice is a whole row of zeros, that of a split a
-    # copy.
+    # One split, not a slice a segment: the gradient of a slice is a whole row of zeros, that of a split a copy.
     lengths = [n for tree in pack.trees for n in (tree.n_prefix, *tree.suffix_lengths)]
     segments = zip(*(tensor.split(lengths, dim=2) for tensor in (query_1HTD, key_1KTD, value_1KTD)), strict=True)
     out: list[torch.Tensor] = []
@@ -75,16 +74,16 @@ def tree_attention(
             for first in range(0, n_suffix, QUERY_BLOCK):
                 last = min(first + QUERY_BLOCK, n_suffix)
                 n_keys = tree.n_prefix + last
-                mask_QS = _block_mask(pack, tree.n_prefix, first, last)
+                mask_QS = _block_mask(pack, tree.n_prefix, first, last, query.device)
                 out.append(attend(query[:, :, first:last], key[:, :, :n_keys], value[:, :, :n_keys], attn_mask=mask_QS))
     return torch.cat(out, dim=2).transpose(1, 2), None
 
 
-def _block_mask(pack: Pack, n_prefix: int, first: int, last: int) -> torch.Tensor:
-    """True where suffix queries first..last may look among prefix and suffix up to last; the same for all layers."""
-    key = (n_prefix, first, last)
+def _block_mask(pack: Pack, n_prefix: int, first: int, last: int, device: torch.device) -> torch.Tensor:
+    """True where suffix queries first..last may look among prefix and suffix up to last; one for all layers there."""
+    key = (n_prefix, first, last, device)
     if key not in pack.masks:
-        everything = torch.ones(last - first, n_prefix + last, dtype=torch.bool, device=pack.input_ids_1T.device)
+        everything = torch.ones(last - first, n_prefix + last, dtype=torch.bool, device=device)
         pack.masks[key] = everything.tril(n_prefix + first)
     return pack.masks[key]
 

@@ -226,6 +226,7 @@ def _add_train(commands: Any) -> None:
         ("max-tokens", int, 1024, "longer pairs are left out and counted"),
         ("loss-scale", float, 0.2, "alpha of the loss"),
         ("holdout-fraction", float, 0.03, "share of prompts held out to make choices on"),
+        ("mismatched-fraction", float, 0.0, "pairs to add that length cannot tell apart, as a share"),
         ("save-steps", int, 100, "steps between saves"),
         ("seed", int, 0, "of data order"),
     ):

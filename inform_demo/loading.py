@@ -81,7 +81,8 @@ def describe_source(config: ModelConfig) -> str:
 
 def has_fast_bf16() -> bool:
     """Whether this CPU multiplies bf16 natively; without, bf16 there is slower than fp32."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no public name for it
+    # torch has no public name for the question.
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
 
 
 def _choices(report: LoadReport) -> tuple[str, str, str, str]:
@@ -167,10 +168,12 @@ def _device_map(placement: Placement, skeleton: INFORMForSequenceClassification)
         index = placement.devices[0].index
         return {"": "cpu" if index is None else index}
     from accelerate import infer_auto_device_map
+    from accelerate.utils import CustomDtype
 
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8, "nf4": CustomDtype.INT4}
     room = {device.index: device.room_bytes for device in placement.devices if device.index is not None}
     device_map: dict[str, int | str] = infer_auto_device_map(
-        skeleton, max_memory=room, dtype=torch.bfloat16, no_split_module_classes=["LlamaDecoderLayer"]
+        skeleton, max_memory=room, dtype=dtypes[placement.precision], no_split_module_classes=["LlamaDecoderLayer"]
     )
     spilled = sorted(name for name, where in device_map.items() if where in {"cpu", "disk"})
     if spilled:

@@ -50,7 +50,9 @@ class Pack:
     row_of: tuple[int, ...]
     n_shared: tuple[int, ...]
     trees: tuple[Tree, ...]
-    masks: dict[tuple[int, int, int], torch.Tensor] = field(default_factory=dict, compare=False, repr=False)
+    masks: dict[tuple[int, int, int, torch.device], torch.Tensor] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def n_tokens(self) -> int:

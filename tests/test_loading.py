@@ -218,9 +218,10 @@ def test_the_published_model_has_its_published_size():
     assert 35_000 < needs["nf4"] / 2**20 < 38_900
 
 
-def test_several_gpus_get_whole_layers_and_nothing_is_spilled():
+@pytest.mark.parametrize(("precision", "size"), [("bf16", 79), ("int8", 40), ("nf4", 24)])
+def test_several_gpus_get_whole_layers_and_nothing_is_spilled(precision, size):
     skeleton = published_skeleton()
-    placement = resolve_placement(weight_bytes(skeleton), "bf16", gpus(79, 79))
+    placement = resolve_placement(weight_bytes(skeleton), precision, gpus(size, size))
     device_map = _device_map(placement, skeleton)
     assert set(device_map.values()) == {0, 1}
     layers = [where for name, where in sorted(device_map.items()) if name.startswith("model.layers.")]
@@ -231,7 +232,7 @@ def test_a_spread_that_would_spill_is_refused():
     """Together there is room for the bytes, but not for whole layers on each."""
     skeleton = published_skeleton()
     exactly = weight_bytes(skeleton)["bf16"] + 5 * GPU_WORKING_BYTES
-    tight = [Device(i, f"gpu {i}", exactly // 5) for i in range(5)]
+    tight = [Device(i, f"gpu {i}", exactly // 5 + 1) for i in range(5)]
     placement = resolve_placement(weight_bytes(skeleton), "bf16", tight)
     with pytest.raises(NotEnoughMemoryError, match="Whole layers do not divide evenly"):
         _device_map(placement, skeleton)

@@ -81,6 +81,7 @@ def _resolve_source(source: str, scratch: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _load_backbone(folder: str, how: dict[str, Any]) -> tuple[LlamaModel, Any]:
+    weights_how = dict(how)
     if how:
         try:
             import gguf  # noqa: F401
@@ -88,11 +89,9 @@ def _load_backbone(folder: str, how: dict[str, Any]) -> tuple[LlamaModel, Any]:
             raise MissingDependencyError("gguf", "Reading a GGUF base", 'pip install "inform-demo[train]"') from None
         from transformers import GgufConfig
 
-        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
-        how = {**how, "quantization_config": GgufConfig(dequantize=True)}
-    else:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        weights_how["quantization_config"] = GgufConfig(dequantize=True)
     try:
-        return LlamaModel.from_pretrained(folder, dtype=torch.float32, **how), tokenizer
+        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
+        return LlamaModel.from_pretrained(folder, dtype=torch.float32, **weights_how), tokenizer
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} could not be read as a Llama model: {error}") from error

@@ -10,8 +10,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from inform_demo.errors import DataError, InputError
@@ -60,6 +62,31 @@ def split_pairs(
         fraction = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8]) / 2**64
         (holdout if fraction < holdout_fraction else train).append(pair)
     return train, holdout
+
+
+def build_mismatched_pairs(pairs: Sequence[PreferencePair], n_pairs: int, seed: int) -> list[PreferencePair]:
+    """Pairs that length cannot tell apart: a good answer against a good answer of about its length to another prompt.
+
+    Only the prompt says which is right, so a model that goes by length or fluency alone gets nothing from them.
+
+    Args:
+        pairs: where answers are taken from; both come from one source, and their lengths differ by a tenth at most.
+        n_pairs: how many to build; fewer where there are not so many partners.
+    """
+    by_source: dict[str, list[PreferencePair]] = {}
+    for pair in pairs:
+        by_source.setdefault(pair.source, []).append(pair)
+    candidates: list[PreferencePair] = []
+    for source in sorted(by_source):
+        by_length = sorted(by_source[source], key=lambda pair: len(pair.chosen.response))
+        for one, other in pairwise(by_length):
+            n_one, n_other = len(one.chosen.response), len(other.chosen.response)
+            if n_other - n_one <= 0.1 * n_one and one.chosen.prompt != other.chosen.prompt:
+                rejected = Conversation((*one.chosen.prompt, other.chosen.messages[-1]))
+                if rejected != one.chosen:
+                    candidates.append(PreferencePair(one.chosen, rejected, max(MAGNITUDES), "mismatched"))
+    Random(seed).shuffle(candidates)
+    return candidates[:n_pairs]
 
 
 def _parse_pair(line: str, path: str, number: int) -> PreferencePair:

@@ -28,7 +28,7 @@ from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.packing import Pack, build_pack
 from inform_demo.recipe.curves import plot_loss_curve
 from inform_demo.recipe.loss import MAGNITUDE_WEIGHTS, scaled_bt_loss
-from inform_demo.recipe.pairs import read_pairs, split_pairs
+from inform_demo.recipe.pairs import build_mismatched_pairs, read_pairs, split_pairs
 from inform_demo.types import PreferencePair
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class TrainingConfig:
         max_tokens: pairs with a longer conversation are left out, counted and reported; none is truncated.
         loss_scale: alpha; 0.2 brings the weights 1, 3, 10 back to about one on average.
         holdout_fraction: share of the prompts held out, to make choices on without the evaluation files.
+        mismatched_fraction: adds this share of the training pairs as pairs that length cannot tell apart, see
+            `build_mismatched_pairs`.
         skip_invalid: leave rows out that are no pair, and report them, instead of stopping at the first.
         freeze_embeddings: leave the token embeddings as they are.
         save_steps: a run that is stopped goes on from the last multiple of this.
@@ -69,6 +71,7 @@ class TrainingConfig:
     center_coefficient: float = 0.005
     magnitude_weights: Mapping[int, float] = field(default_factory=lambda: dict(MAGNITUDE_WEIGHTS))
     holdout_fraction: float = 0.03
+    mismatched_fraction: float = 0.0
     skip_invalid: bool = False
     freeze_embeddings: bool = True
     bf16: bool = True
@@ -259,9 +262,10 @@ def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairData
     pairs = [pair for path in config.data for pair in read_pairs(path, skipped)]
     for error in skipped or ():
         logger.warning("Left out: %s", error)
-    datasets = [
-        PairDataset(side, chat, config.magnitude_weights) for side in split_pairs(pairs, config.holdout_fraction)
-    ]
+    train_pairs, holdout_pairs = split_pairs(pairs, config.holdout_fraction)
+    n_mismatched = round(config.mismatched_fraction * len(train_pairs))
+    train_pairs += build_mismatched_pairs(train_pairs, n_mismatched, config.seed)
+    datasets = [PairDataset(side, chat, config.magnitude_weights) for side in (train_pairs, holdout_pairs)]
     n_too_long = sum(dataset.n_too_long for dataset in datasets)
     logger.info(
         "%d pairs to train on, %d held out, %d left out because a conversation has more than %d tokens.",

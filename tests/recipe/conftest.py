@@ -1,0 +1,46 @@
+"""A dozen pairs that can be learnt by heart, and a base small enough to learn them in seconds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from inform_demo.attention import TREE_ATTENTION
+from inform_demo.modeling import INFORMForSequenceClassification
+from tests.conftest import tiny_config
+
+QUESTIONS = ["apples", "rivers", "clouds", "trains", "music", "bread", "stars", "doors", "paint", "snow", "maps", "tea"]
+
+
+def row(prompt, chosen, rejected, magnitude=2, source="made-up"):
+    def turns(answer):
+        return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+
+    return {"chosen": turns(chosen), "rejected": turns(rejected), "magnitude": magnitude, "source": source}
+
+
+ROWS = [
+    row(f"Tell me about {word}.", f"Gladly: {word} are many things.", f"No, not about {word}.", 1 + i % 3)
+    for i, word in enumerate(QUESTIONS)
+]
+
+
+@pytest.fixture
+def pairs_file(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return file
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory, tokenizer):
+    """A two-layer checkpoint with the embedded model's tokenizer and chat template."""
+    folder = tmp_path_factory.mktemp("base")
+    torch.manual_seed(0)
+    config = tiny_config(vocab_size=len(tokenizer), num_hidden_layers=2, initializer_range=0.05)
+    model = INFORMForSequenceClassification._from_config(config, attn_implementation=TREE_ATTENTION)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,102 @@
+"""Pairs from files: each bad row is told by file and line, and no prompt is on both sides of a split."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from inform_demo.errors import DataError
+from inform_demo.recipe.pairs import build_mismatched_pairs, read_pairs, split_pairs
+from tests.recipe.conftest import ROWS, row
+
+GOOD = json.dumps(ROWS[0])
+
+
+def write(tmp_path, *lines):
+    file = tmp_path / "pairs.jsonl"
+    file.write_bytes(b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines))
+    return file
+
+
+def test_plain_and_gzip_give_the_same_pairs(pairs_file, tmp_path):
+    packed = tmp_path / "pairs.jsonl.gz"
+    packed.write_bytes(gzip.compress(pairs_file.read_bytes()))
+    pairs = list(read_pairs(pairs_file))
+    assert pairs == list(read_pairs(packed))
+    assert [(p.chosen.response, p.rejected.response, p.magnitude, p.source) for p in pairs] == [
+        (r["chosen"][-1]["content"], r["rejected"][-1]["content"], r["magnitude"], r["source"]) for r in ROWS
+    ]
+
+
+BAD = {
+    "no JSON": ("{", "is no JSON"),
+    "a list": ("[]", "missing"),
+    "no magnitude": (json.dumps({k: v for k, v in ROWS[0].items() if k != "magnitude"}), "missing: .'magnitude'"),
+    "magnitude 7": (json.dumps(row("p", "a", "b", 7)), "magnitude must be 1, 2 or 3; got 7"),
+    "magnitude in words": (json.dumps(row("p", "a", "b", "3")), "magnitude must be 1, 2 or 3; got '3'"),
+    "empty answer": (json.dumps(row("p", " ", "b")), "The assistant turn is empty"),
+    "equal answers": (json.dumps(row("p", "a", "a")), "chosen and rejected are the same"),
+    "other prompt": (json.dumps({**ROWS[0], "rejected": ROWS[1]["rejected"]}), "must have the same turns"),
+    "no answer": (json.dumps({**ROWS[0], "chosen": ROWS[0]["chosen"][:1]}), "got: user"),
+}
+
+
+@pytest.mark.parametrize(("line", "message"), BAD.values(), ids=BAD)
+def test_a_bad_row_is_told_by_file_and_line(tmp_path, line, message):
+    file = write(tmp_path, GOOD, "", line, GOOD)
+    with pytest.raises(DataError, match=message) as caught:
+        list(read_pairs(file))
+    assert (caught.value.path, caught.value.line) == (str(file), 3)
+    assert f"{file}, line 3" in str(caught.value)
+    skipped = []
+    assert len(list(read_pairs(file, skipped))) == 2
+    assert [error.line for error in skipped] == [3]
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        list(read_pairs(tmp_path / "nowhere.jsonl"))
+    with pytest.raises(DataError, match="not valid UTF-8"):
+        list(read_pairs(write(tmp_path, GOOD, b'{"a": "\xff"}')))
+    broken = tmp_path / "broken.jsonl.gz"
+    broken.write_bytes(gzip.compress(GOOD.encode() * 50)[:-12])
+    with pytest.raises(DataError, match="cannot be read"):
+        list(read_pairs(broken, []))
+
+
+def many(n):
+    return [row(f"Question {i}?", f"Right {i} " * (1 + i % 5), f"Wrong {i}") for i in range(n)]
+
+
+@pytest.fixture
+def many_pairs(tmp_path):
+    return list(read_pairs(write(tmp_path, *map(json.dumps, many(400)))))
+
+
+def test_a_prompt_is_on_one_side_only_whatever_the_order(many_pairs):
+    train, holdout = split_pairs(many_pairs, 0.1)
+    assert len(train) + len(holdout) == 400
+    assert 15 < len(holdout) < 70
+    backwards = split_pairs(many_pairs[::-1], 0.1)
+    assert {p.chosen.prompt for p in holdout} == {p.chosen.prompt for p in backwards[1]}
+    alone = [pair for pair in many_pairs if split_pairs([pair], 0.1)[1]]
+    assert alone == holdout
+    assert split_pairs(many_pairs, 0)[1] == []
+
+
+def test_mismatched_pairs_cannot_be_told_apart_by_length(many_pairs):
+    mismatched = build_mismatched_pairs(many_pairs, 50, seed=0)
+    assert len(mismatched) == 50
+    answers = {pair.chosen.prompt: pair.chosen.response for pair in many_pairs}
+    for pair in mismatched:
+        assert pair.chosen.prompt == pair.rejected.prompt
+        assert pair.chosen.response == answers[pair.chosen.prompt]
+        assert pair.rejected.response != pair.chosen.response
+        assert pair.rejected.response in answers.values()
+        n_chosen, n_rejected = len(pair.chosen.response), len(pair.rejected.response)
+        assert n_chosen <= n_rejected <= 1.1 * n_chosen
+    assert build_mismatched_pairs(many_pairs, 50, seed=0) == mismatched
+    assert build_mismatched_pairs(many_pairs, 50, seed=1) != mismatched
+    assert len(build_mismatched_pairs(many_pairs[:2], 50, seed=0)) <= 1

@@ -1,0 +1,164 @@
+"""Training learns, computes the loss it says, and goes on after a stop as if it had not been stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from inform_demo.errors import ConfigError, DataError
+from inform_demo.modeling import INFORMForSequenceClassification
+from inform_demo.recipe.curves import _running_mean, plot_loss_curve
+from inform_demo.recipe.training import (
+    EncodedPair,
+    PairTrainer,
+    TrainingConfig,
+    _training_arguments,
+    collate_pairs,
+    train,
+)
+from tests.conftest import build_tiny_model
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def config(tiny_base, pairs_file, tmp_path):
+    return TrainingConfig(
+        base=tiny_base,
+        data=(pairs_file,),
+        output=tmp_path / "out",
+        max_steps=24,
+        batch_size=4,
+        micro_batch_size=4,
+        learning_rate=3e-3,
+        head_learning_rate=3e-3,
+        warmup_steps=2,
+        holdout_fraction=0,
+        save_steps=12,
+        bf16=False,
+    )
+
+
+def log_of(config):
+    last = max(config.output.glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
+    return json.loads((last / "trainer_state.json").read_text())["log_history"]
+
+
+def weights_of(folder):
+    return INFORMForSequenceClassification.from_pretrained(folder).state_dict()
+
+
+def test_it_learns_the_pairs_and_leaves_the_embeddings(config):
+    folder = train(dataclasses.replace(config, max_steps=40, save_steps=40))
+    losses = [row["loss"] for row in log_of(config) if "loss" in row]
+    assert losses[-1] < losses[0] / 3
+    before, after = weights_of(config.base), weights_of(folder)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == before.keys() - {"model.embed_tokens.weight"}
+    assert (config.output / "loss.png").read_bytes().startswith(PNG)
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(config, monkeypatch, tmp_path):
+    whole = train(dataclasses.replace(config, output=tmp_path / "whole"))
+    step = PairTrainer.training_step
+
+    def killed_at_16(self, *arguments, **keywords):
+        if self.state.global_step == 16:
+            raise KeyboardInterrupt
+        return step(self, *arguments, **keywords)
+
+    monkeypatch.setattr(PairTrainer, "training_step", killed_at_16)
+    with pytest.raises(KeyboardInterrupt):
+        train(config)
+    monkeypatch.undo()
+    resumed = weights_of(train(config))
+    for name, tensor in weights_of(whole).items():
+        assert torch.allclose(tensor, resumed[name], rtol=0, atol=1e-6), name
+
+
+def trainer_of(config, model):
+    return PairTrainer(config, model=model, args=_training_arguments(config, has_holdout=False), train_dataset=[0])
+
+
+PAIRS = [EncodedPair([3, 4, 5, 6], [3, 4, 7], 10.0), EncodedPair([8, 9], [8, 10, 11], 1.0)]
+
+
+def test_the_loss_of_a_batch_is_that_of_separate_passes(config):
+    trainer = trainer_of(config, build_tiny_model())
+    loss, outputs = trainer.compute_loss(trainer.model, collate_pairs(PAIRS), return_outputs=True)
+    plain = build_tiny_model(attention="sdpa")
+    rewards = [[plain(input_ids=torch.tensor([ids])).logits.item() for ids in (p.chosen, p.rejected)] for p in PAIRS]
+    assert outputs["rewards"].flatten().tolist() == pytest.approx([r for pair in rewards for r in pair], abs=1e-5)
+    by_hand = (
+        sum(
+            0.2 * pair.weight * torch.nn.functional.softplus(torch.tensor(r - c)).item()
+            for pair, (c, r) in zip(PAIRS, rewards, strict=True)
+        )
+        / 2
+        + 0.005 * sum(r * r for pair in rewards for r in pair) / 4
+    )
+    assert loss.item() == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_bf16_computes_in_bf16_and_updates_float32(config):
+    model = build_tiny_model().requires_grad_()
+    trainer = trainer_of(dataclasses.replace(config, bf16=True), model)
+    seen = []
+    handle = model.model.norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
+    trainer.compute_loss(model, collate_pairs(PAIRS)).backward()
+    handle.remove()
+    assert seen == [torch.bfloat16]
+    assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
+    assert all(parameter.grad.abs().sum() > 0 for name, parameter in model.named_parameters() if "embed" not in name)
+
+
+def test_backbone_and_head_have_their_own_learning_rates(config):
+    changed = dataclasses.replace(config, learning_rate=0.1, head_learning_rate=0.2)
+    model = build_tiny_model().requires_grad_()
+    optimizer = trainer_of(changed, model).create_optimizer()
+    rates = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    for name, parameter in model.named_parameters():
+        assert rates[id(parameter)] == (0.2 if name.startswith("score.") else 0.1), name
+
+
+def test_micro_batches_add_up_to_the_batch(config, tmp_path):
+    """Loss and gradient norm are those of the whole batch, not their sum over the micro batches."""
+    logged = []
+    for name, n_pairs in (("whole", 12), ("parts", 4)):
+        settings = {"max_steps": 10, "save_steps": 10, "batch_size": 12, "learning_rate": 1e-4}
+        changed = dataclasses.replace(config, **settings, micro_batch_size=n_pairs, output=tmp_path / name)
+        train(changed)
+        logged.append(next(row for row in log_of(changed) if "loss" in row))
+    assert logged[1]["loss"] == pytest.approx(logged[0]["loss"], rel=1e-2)
+    assert logged[1]["grad_norm"] == pytest.approx(logged[0]["grad_norm"], rel=0.05)
+
+
+def test_too_long_pairs_are_left_out_and_counted(config, caplog):
+    with pytest.raises(DataError, match="of 12, 12 are longer than 3 tokens"):
+        train(dataclasses.replace(config, max_tokens=3))
+
+
+def test_held_out_pairs_are_measured(config):
+    train(dataclasses.replace(config, holdout_fraction=0.3, max_steps=2, save_steps=1, mismatched_fraction=0.5))
+    measured = [row for row in log_of(config) if "eval_accuracy" in row]
+    assert measured
+    assert 0 <= measured[-1]["eval_accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"data": ()}, {"batch_size": 5, "micro_batch_size": 2}, {"holdout_fraction": 1.0}], ids=str
+)
+def test_impossible_settings_are_refused(config, change):
+    with pytest.raises(ConfigError):
+        dataclasses.replace(config, **change)
+
+
+def test_the_curve_is_drawn_and_its_mean_is_unbiased(tmp_path):
+    assert _running_mean([3.0] * 20) == pytest.approx([3.0] * 20)
+    assert _running_mean([0.0, 10.0])[1] == pytest.approx(10 / 1.9)
+    history = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}, {"step": 2, "eval_loss": 1.5, "eval_accuracy": 0.6}]
+    plot_loss_curve(history, tmp_path / "sub" / "loss.png")
+    assert (tmp_path / "sub" / "loss.png").read_bytes().startswith(PNG)

@@ -1,0 +1,92 @@
+"""A slot hands its scorer out when it is there, says why when it is not, and can try again."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import pytest
+
+from inform_demo.errors import CheckpointError, ModelNotReadyError
+from inform_demo.slot import ScorerSlot
+from tests.doubles import FakeScorer
+
+
+class Loader:
+    """Loads when it is let, and fails as often as it is told to."""
+
+    def __init__(self, *failures):
+        self.failures = list(failures)
+        self.n_calls = 0
+        self.let = threading.Event()
+
+    def __call__(self):
+        self.n_calls += 1
+        self.let.wait(10)
+        if self.failures:
+            raise self.failures.pop(0)
+        return FakeScorer()
+
+
+def wait_until_finished(slot):
+    with contextlib.suppress(ModelNotReadyError):
+        slot.get(10)
+
+
+def test_loading_then_ready():
+    load = Loader()
+    slot = ScorerSlot(load)
+    assert slot.status().state == "loading"
+    with pytest.raises(ModelNotReadyError, match="still loading"):
+        slot.get(0.01)
+    load.let.set()
+    assert isinstance(slot.get(10), FakeScorer)
+    assert slot.status().state == "ready"
+
+
+def test_everyone_who_waits_gets_the_same_scorer():
+    load = Loader()
+    slot = ScorerSlot(load)
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(slot.get(10))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    load.let.set()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 5
+    assert len({id(scorer) for scorer in got}) == 1
+    assert load.n_calls == 1
+
+
+def test_a_typed_failure_is_told_and_a_retry_can_succeed():
+    load = Loader(CheckpointError("no such folder"))
+    load.let.set()
+    slot = ScorerSlot(load)
+    wait_until_finished(slot)
+    assert (slot.status().state, slot.status().detail) == ("failed", "no such folder")
+    with pytest.raises(ModelNotReadyError, match="no such folder"):
+        slot.get(10)
+    slot.retry()
+    assert isinstance(slot.get(10), FakeScorer)
+    assert slot.status().detail == ""
+
+
+def test_an_unforeseen_failure_is_not_echoed(caplog):
+    load = Loader(RuntimeError("/secret/path"))
+    load.let.set()
+    slot = ScorerSlot(load)
+    wait_until_finished(slot)
+    assert slot.status().state == "failed"
+    assert "secret" not in slot.status().detail
+    assert "/secret/path" in caplog.text
+
+
+def test_a_retry_while_ready_does_nothing():
+    load = Loader()
+    load.let.set()
+    slot = ScorerSlot(load)
+    slot.get(10)
+    slot.retry()
+    assert load.n_calls == 1
+    assert slot.status().state == "ready"
