@@ -91,15 +91,16 @@ def test_a_config_that_is_no_json(checkpoint):
 
 
 def test_a_truncated_shard(checkpoint):
-    shard = checkpoint / "model-00002-of-00003.safetensors"
+    shard = max(checkpoint.glob("*.safetensors"))
     shard.write_bytes(shard.read_bytes()[:-1000])
     with pytest.raises(CheckpointError, match="its weights could not be read"):
         load(checkpoint)
 
 
 def test_a_missing_shard(checkpoint):
-    (checkpoint / "model-00001-of-00003.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="model-00001-of-00003"):
+    shard = min(checkpoint.glob("*.safetensors"))
+    shard.unlink()
+    with pytest.raises(CheckpointError, match=shard.name):
         load(checkpoint)
 
 
