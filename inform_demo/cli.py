@@ -6,21 +6,20 @@ Heavy modules are imported by the command that needs them, so that `--help` and 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from inform_demo.config import DEFAULT_MAX_TOKENS, ModelConfig, PrecisionChoice, ServeConfig
 from inform_demo.errors import ConfigError, InformError, RoleOrderError
 from inform_demo.preference import describe_preference
 from inform_demo.types import Comparison, LoadReport, Message, parse_messages
 from inform_demo.versions import installed_versions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 DEMONSTRATION_NOTE = (
     "This is a small demonstration model, not INF-ORM-70B: do not rely on its judgement.\n"
@@ -109,11 +108,23 @@ def run_compare(options: argparse.Namespace) -> None:
     for name, response in (("a", options.response_a), ("b", options.response_b)):
         if not response.strip():
             raise ConfigError(f"--response-{name} is empty; expected an answer.")
-    from inform_demo.scoring import RewardScorer
+    with _without_garbage_collection():
+        from inform_demo.scoring import RewardScorer
 
-    scorer = RewardScorer.load(_model_config(options))
+        scorer = RewardScorer.load(_model_config(options))
     comparison = scorer.compare_turns(turns, options.response_a, options.response_b)
     print(json.dumps(comparison.to_dict()) if options.json else render_comparison(comparison, scorer.report))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """For imports and loading: all they make stays, and looking for garbage in it is a quarter of a short command."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def read_turns(prompt: str | None, system: str | None, conversation: Path | None) -> tuple[Message, ...]:
