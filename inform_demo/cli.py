@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from inform_demo.config import DEFAULT_MAX_TOKENS, ModelConfig, PrecisionChoice, ServeConfig
-from inform_demo.errors import ConfigError, InformError, RoleOrderError
+from inform_demo.errors import ConfigError, DataError, InformError, RoleOrderError
 from inform_demo.preference import describe_preference
 from inform_demo.types import Comparison, LoadReport, Message, parse_messages
 from inform_demo.versions import installed_versions
@@ -191,6 +191,8 @@ def _add_evaluate(commands: Any) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """`inform-demo evaluate`."""
+    if not options.data.is_file():  # before a model is loaded for nothing
+        raise DataError("cannot be read: there is no such file", str(options.data))
     from inform_demo.recipe.evaluation import evaluate_file, render_markdown
     from inform_demo.scoring import RewardScorer
 

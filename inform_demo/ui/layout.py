@@ -79,21 +79,16 @@ def _build_header(model: handlers.ModelStatus) -> tuple[gr.HTML, gr.HTML, gr.Tim
 def _build_fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox, gr.Textbox]:
     prompt = gr.Textbox(label=text.PROMPT, placeholder=text.PROMPT_PLACEHOLDER, lines=3, max_lines=12)
     with gr.Row(elem_id="answers"):
-        response_a = gr.Textbox(
-            label=text.ANSWER_A,
-            placeholder=text.ANSWER_PLACEHOLDER,
-            lines=6,
-            max_lines=16,
-            elem_id="answer-a",
-            min_width=300,
-        )
-        response_b = gr.Textbox(
-            label=text.ANSWER_B,
-            placeholder=text.ANSWER_PLACEHOLDER,
-            lines=6,
-            max_lines=16,
-            elem_id="answer-b",
-            min_width=300,
+        response_a, response_b = (
+            gr.Textbox(
+                label=label,
+                placeholder=text.ANSWER_PLACEHOLDER,
+                lines=6,
+                max_lines=16,
+                elem_id=elem_id,
+                min_width=300,
+            )
+            for label, elem_id in ((text.ANSWER_A, "answer-a"), (text.ANSWER_B, "answer-b"))
         )
     with gr.Accordion(text.SYSTEM_FOLD, open=False):
         system = gr.Textbox(
