@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from dataclasses import dataclass
 
 import jinja2
 from tokenizers import Tokenizer
@@ -23,6 +24,22 @@ from transformers import PreTrainedTokenizerFast
 
 from inform_demo.errors import ChatTemplateError, CheckpointError, ConversationTooLongError
 from inform_demo.types import Conversation
+
+
+@dataclass(frozen=True)
+class EncodedAnswer:
+    """A rendered conversation, and where its last answer stands in it.
+
+    Attributes:
+        ids: token ids of the whole conversation.
+        first: index in `ids` of the first token that holds text of the answer.
+        pieces: the answer's text by token from `first` on; joined they are the answer without white space around it.
+            A token that ends a character begun before has an empty piece.
+    """
+
+    ids: list[int]
+    first: int
+    pieces: tuple[str, ...]
 
 
 class ChatEncoder:
@@ -63,24 +80,50 @@ class ChatEncoder:
             ChatTemplateError: the template refuses these turns.
         """
         ids: list[int] = self._guarded.encode(self._render(conversation), add_special_tokens=False).ids
-        if len(ids) > self.max_tokens:
-            raise ConversationTooLongError(len(ids), self.max_tokens, what)
+        self._check_length(len(ids), what)
         return ids
+
+    def encode_answer(self, conversation: Conversation, what: str = "The conversation") -> EncodedAnswer:
+        """As `encode`, with the tokens of the last answer told apart from the rest.
+
+        Raises:
+            ConversationTooLongError, ChatTemplateError: as `encode`.
+        """
+        text, begin, end = self._render_marked(conversation)
+        encoding = self._guarded.encode(text, add_special_tokens=False)
+        self._check_length(len(encoding.ids), what)
+        inside = [i for i, (start, stop) in enumerate(encoding.offsets) if stop > begin and start < end]
+        ends = [min(encoding.offsets[i][1], end) for i in inside]
+        starts = [begin, *ends[:-1]]
+        return EncodedAnswer(
+            encoding.ids,
+            inside[0],
+            tuple(text[start:stop] for start, stop in zip(starts, ends, strict=True)),
+        )
 
     def count(self, conversation: Conversation) -> int:
         """Tokens of the rendered conversation, also of one over the limit."""
         return len(self._guarded.encode(self._render(conversation), add_special_tokens=False).ids)
 
-    def _render(self, conversation: Conversation) -> str:
+    def _check_length(self, n_tokens: int, what: str) -> None:
+        if n_tokens > self.max_tokens:
+            raise ConversationTooLongError(n_tokens, self.max_tokens, what)
+
+    def _render(self, conversation: Conversation, marks: tuple[str, str] = ("", "")) -> str:
+        """The conversation as text; `marks` are put around the last answer, inside the white space at its ends."""
         typed: list[str] = []
 
         def mask(match: re.Match[str]) -> str:
             typed.append(match.group())
             return f"\ue000{self._secret}:{len(typed) - 1}\ue001"
 
+        answer = conversation.response
+        core = answer.strip()
+        marked = answer.replace(core, f"{marks[0]}{core}{marks[1]}", 1)
+        contents = [*(message.content for message in conversation.prompt), marked]
         turns = [
-            {"role": message.role, "content": self._special.sub(mask, message.content)}
-            for message in conversation.messages
+            {"role": message.role, "content": self._special.sub(mask, content)}
+            for message, content in zip(conversation.messages, contents, strict=True)
         ]
         try:
             text = self._tokenizer.apply_chat_template(turns, tokenize=False)
@@ -89,6 +132,18 @@ class ChatEncoder:
         assert isinstance(text, str)
         text = self._special.sub(lambda match: self._secret_names[match.group()], text)
         return re.sub(f"\ue000{self._secret}:(\\d+)\ue001", lambda match: typed[int(match.group(1))], text)
+
+    def _render_marked(self, conversation: Conversation) -> tuple[str, int, int]:
+        """The conversation as text, and where its last answer begins and ends there, without white space around it."""
+        marks = f"\ue002{self._secret}", f"\ue003{self._secret}"
+        text, marked = self._render(conversation), self._render(conversation, marks)
+        before, _, rest = marked.partition(marks[0])
+        answer, _, after = rest.partition(marks[1])
+        if before + answer + after != text:
+            raise ChatTemplateError(
+                "The model's chat template rewrites the answer, so its tokens cannot be told apart."
+            )
+        return text, len(before), len(before) + len(answer)
 
 
 def _rename_special_tokens(tokenizer: Tokenizer, specials: dict[str, int], names: dict[str, str]) -> Tokenizer:

@@ -10,6 +10,7 @@ Source: the model card of infly/INF-ORM-Llama3.1-70B; each difference from its c
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,6 +26,13 @@ ARCHITECTURE = "INFORMForSequenceClassification"
 
 # Old Llama checkpoints carry this buffer; it is computed from the config and was never trained.
 _IGNORABLE_KEY = re.compile(r"rotary_emb\.inv_freq$")
+
+
+@dataclass
+class RewardOutput(SequenceClassifierOutput):
+    """transformers' own output, and the head's values at every token where they were asked for."""
+
+    token_rewards: torch.Tensor | None = None
 
 
 class INFORMForSequenceClassification(LlamaPreTrainedModel):
@@ -52,9 +60,10 @@ class INFORMForSequenceClassification(LlamaPreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         pool_index: torch.Tensor | None = None,
         pack: Pack | None = None,
+        trace: bool = False,
         use_cache: bool = False,
         **kwargs: Any,
-    ) -> SequenceClassifierOutput:
+    ) -> RewardOutput:
         """Rewards of a pack of prefix trees, or of a plain and possibly padded batch.
 
         Args:
@@ -62,10 +71,11 @@ class INFORMForSequenceClassification(LlamaPreTrainedModel):
             attention_mask: (B, T), 1 for text and 0 for padding on either side; without it every token is text.
             pool_index: (B,) int64, the token to read each row's reward at; by default its last token of text.
             pack: stands for all of the above; needs the attention implementation "inform_tree".
+            trace: read the head at every token as well.
 
         Returns:
             An output whose `logits` are the rewards in float32: (B, 1), or of a pack (N, 1) in the order its sequences
-            were given.
+            were given. With `trace` its `token_rewards` are the head's float32 output at every token, (B, T).
         """
         if pack is not None:
             self._check_reads_packs()
@@ -90,7 +100,9 @@ class INFORMForSequenceClassification(LlamaPreTrainedModel):
         if pack is not None:
             # The head saw the rows in packed order, so that the caller's order cannot move a bit of any reward.
             rewards_N1 = rewards_N1[list(pack.row_of)]
-        return SequenceClassifierOutput(logits=rewards_N1)
+        # A pass of its own: the shape of a product moves its last bits, and a trace must not move a reward.
+        token_rewards_BT = self.score(hidden_BTH.to(head.device, head.dtype)).squeeze(-1) if trace else None
+        return RewardOutput(logits=rewards_N1, token_rewards=token_rewards_BT)
 
     def _check_reads_packs(self) -> None:
         implementation = self.config._attn_implementation  # noqa: SLF001 - the only name transformers has for it

@@ -59,6 +59,16 @@ class Pack:
         """Tokens that are computed."""
         return self.input_ids_1T.shape[1]
 
+    def positions(self, sequence: int) -> list[int]:
+        """Where the tokens of a sequence, by its number in the caller's order, stand in the row."""
+        row, start = self.row_of[sequence], 0
+        for tree in self.trees:
+            if row < len(tree.suffix_lengths):
+                break
+            row, start = row - len(tree.suffix_lengths), start + tree.n_tokens
+        last = int(self.last_index_U[self.row_of[sequence]])
+        return [*range(start, start + tree.n_prefix), *range(last + 1 - tree.suffix_lengths[row], last + 1)]
+
     def to(self, device: torch.device | str) -> Pack:
         """The same pack on another device."""
         return Pack(

@@ -20,14 +20,17 @@ import torch
 
 from inform_demo.chat import ChatEncoder
 from inform_demo.config import DEFAULT_TIE_BAND, ModelConfig
-from inform_demo.errors import NonFiniteRewardError, OutOfMemoryError
+from inform_demo.errors import NonFiniteRewardError, OutOfMemoryError, RoleOrderError
 from inform_demo.loading import load_model
 from inform_demo.modeling import INFORMForSequenceClassification
-from inform_demo.packing import TokenIds, build_pack
+from inform_demo.packing import Pack, TokenIds, build_pack
 from inform_demo.preference import preference_probability, resolve_preferred
-from inform_demo.types import Comparison, Conversation, LoadReport, Message, Reward, build_conversations
+from inform_demo.types import Comparison, Conversation, LoadReport, Message, Reward, RewardTrace, build_conversations
 
 logger = logging.getLogger(__name__)
+
+# What an error calls the two conversations of a comparison.
+ANSWERS = ("Answer A with its prompt", "Answer B with its prompt")
 
 
 class RewardScorer:
@@ -108,7 +111,32 @@ class RewardScorer:
     def compare_conversations(self, a: Conversation, b: Conversation) -> Comparison:
         """Score two whole conversations with one prompt."""
         began = time.perf_counter()
-        reward_a, reward_b = self._score_named((a, b), ("Answer A with its prompt", "Answer B with its prompt"))
+        return self._build_comparison(self._score_named((a, b), ANSWERS), began)
+
+    def trace_conversations(self, a: Conversation, b: Conversation) -> tuple[Comparison, RewardTrace, RewardTrace]:
+        """The same, with the score head read at every token of both answers in the same forward.
+
+        The rewards are those of `compare_conversations`, to the bit.
+
+        Raises:
+            RoleOrderError: the conversations have different prompts.
+        """
+        if a.prompt != b.prompt:
+            raise RoleOrderError("Answers are traced side by side only where their conversations have the same prompt.")
+        began = time.perf_counter()
+        encoded = [self._chat.encode_answer(*pair) for pair in zip((a, b), ANSWERS, strict=True)]
+        pack = build_pack([[answer.ids for answer in encoded]])
+        rewards, token_rewards_T = self._run(pack, trace=True)
+        traces = []
+        for i, (answer, reward) in enumerate(zip(encoded, rewards, strict=True)):
+            read_at = pack.positions(i)[answer.first : answer.first + len(answer.pieces)]
+            # The turn may end in several tokens; the last one, where the reward is read, stands for them.
+            values = (*(token_rewards_T[position] for position in read_at), reward.value)
+            traces.append(RewardTrace((*answer.pieces, ""), values))
+        return self._build_comparison(rewards, began), traces[0], traces[1]
+
+    def _build_comparison(self, rewards: Sequence[Reward], began: float) -> Comparison:
+        reward_a, reward_b = rewards
         margin = reward_a.value - reward_b.value
         return Comparison(
             reward_a=reward_a.value,
@@ -141,17 +169,23 @@ class RewardScorer:
             OutOfMemoryError: the forward did not fit; the scorer serves the next request.
             NonFiniteRewardError: the model answered NaN or infinity.
         """
-        pack = build_pack([sequences])
+        return self._run(build_pack([sequences]))[0]
+
+    def _run(self, pack: Pack, trace: bool = False) -> tuple[list[Reward], list[float]]:
+        """The rewards of a pack's sequences and, with `trace`, the head's value at every token of its row."""
         try:
             with self._one_at_a_time, torch.inference_mode():
-                values = self._model(pack=pack.to(self._model.device)).logits.squeeze(-1).tolist()
+                output = self._model(pack=pack.to(self._model.device), trace=trace)
+                values = output.logits.squeeze(-1).tolist()
+                token_rewards = output.token_rewards[0].tolist() if trace else []
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise OutOfMemoryError(
                 f"Not enough memory to score {pack.n_tokens:,} tokens at once. Shorten the texts or give fewer answers."
             ) from error
         if not all(map(math.isfinite, values)):
             raise NonFiniteRewardError(f"The model answered {values}, which is no reward; its weights may be damaged.")
-        return [
-            Reward(value, len(sequence), n_shared)
-            for value, sequence, n_shared in zip(values, sequences, pack.n_shared, strict=True)
+        rewards = [
+            Reward(value, len(pack.positions(i)), n_shared)
+            for i, (value, n_shared) in enumerate(zip(values, pack.n_shared, strict=True))
         ]
+        return rewards, token_rewards

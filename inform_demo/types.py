@@ -133,6 +133,19 @@ class Reward:
 
 
 @dataclass(frozen=True)
+class RewardTrace:
+    """The score head read at every token of an answer. Exploratory: it was trained on the last one only.
+
+    Attributes:
+        pieces: the answer's text by token, and last "" for the end of the turn, where the reward is read.
+        values: the head's output after each piece; the last one is the reward.
+    """
+
+    pieces: tuple[str, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two answers to one prompt, scored. The fields are those of `inform-demo compare --json` and of the page's API.
 
@@ -151,6 +164,46 @@ class Comparison:
     preferred: Preferred
     n_tokens_a: int
     n_tokens_b: int
+    n_tokens_shared: int
+    elapsed_s: float
+    model: str
+    precision: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields in order, ready for `json.dumps`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RankedAnswer:
+    """One of several answers to a prompt, with its place among them.
+
+    Attributes:
+        index: its number in the order given, from 0.
+        rank: 1 is best; equal rewards share a rank and leave the next one free.
+        win_probability: mean of sigmoid(margin) over the other answers, the model's belief that it beats one of them.
+    """
+
+    index: int
+    rank: int
+    reward: float
+    win_probability: float
+    n_tokens: int
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Several answers to one prompt, best first. The fields are those of the page's `/rank` API.
+
+    Attributes:
+        answers: best first; equal rewards in the order given.
+        preference_matrix: entry [i][j] is the model's belief that answer i beats answer j, in the order given; 0.5 on
+            the diagonal.
+        n_tokens_shared: leading tokens computed once for all.
+    """
+
+    answers: tuple[RankedAnswer, ...]
+    preference_matrix: tuple[tuple[float, ...], ...]
     n_tokens_shared: int
     elapsed_s: float
     model: str
@@ -205,9 +258,17 @@ class Scorer(Protocol):
         ...
 
     def score(self, conversations: Sequence[Conversation]) -> list[Reward]:
-        """One reward a conversation, in order."""
+        """One reward a conversation, in order; those with one prompt go through one forward together."""
         ...
 
     def compare(self, prompt: str, response_a: str, response_b: str, system: str | None = None) -> Comparison:
         """Score two answers to one prompt together."""
+        ...
+
+    def compare_conversations(self, a: Conversation, b: Conversation) -> Comparison:
+        """Score two whole conversations with one prompt."""
+        ...
+
+    def trace_conversations(self, a: Conversation, b: Conversation) -> tuple[Comparison, RewardTrace, RewardTrace]:
+        """The same, with the score head read at every token of both answers in the same forward."""
         ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
 from inform_demo.preference import preference_probability, resolve_preferred
-from inform_demo.types import Comparison, Conversation, LoadReport, Reward, build_conversations
+from inform_demo.types import Comparison, Conversation, LoadReport, Reward, RewardTrace, build_conversations
 
 REPORT = LoadReport(
     model="fake-reward-model",
@@ -41,6 +42,7 @@ class FakeScorer:
         self.delay_s = delay_s
         self.error = error
         self.calls: list[tuple[str, str, str, str | None]] = []
+        self.conversations: list[tuple[Conversation, Conversation]] = []
         self.started = threading.Event()
         self.released = threading.Event()
         self.n_running = 0
@@ -74,8 +76,25 @@ class FakeScorer:
                 self.n_running -= 1
 
     def compare(self, prompt: str, response_a: str, response_b: str, system: str | None = None) -> Comparison:
-        self.calls.append((prompt, response_a, response_b, system))
-        a, b = self.score(build_conversations(prompt, [response_a, response_b], system))
+        return self.compare_conversations(*build_conversations(prompt, [response_a, response_b], system))
+
+    def compare_conversations(self, a: Conversation, b: Conversation) -> Comparison:
+        return self.trace_conversations(a, b)[0]
+
+    def trace_conversations(self, a: Conversation, b: Conversation) -> tuple[Comparison, RewardTrace, RewardTrace]:
+        turns = a.prompt
+        system = turns[0].content if turns[0].role == "system" else None
+        self.calls.append((turns[-1].content, a.response, b.response, system))
+        self.conversations.append((a, b))
+        comparison = self._compare(*self.score((a, b)))
+        return comparison, self._trace(a, comparison.reward_a), self._trace(b, comparison.reward_b)
+
+    def _trace(self, conversation: Conversation, reward: float) -> RewardTrace:
+        pieces = re.findall(r"\s*\S+", conversation.response.strip())
+        words = [len(set("".join(pieces[: i + 1]).split())) / 10 - 1 for i in range(len(pieces))]
+        return RewardTrace((*pieces, ""), (*words, reward))
+
+    def _compare(self, a: Reward, b: Reward) -> Comparison:
         margin = a.value - b.value
         return Comparison(
             reward_a=a.value,

@@ -8,9 +8,14 @@ import pytest
 
 from inform_demo.errors import CheckpointError, EmptyTextError, InputError, InvalidTextError, ModelNotReadyError
 from inform_demo.slot import ScorerSlot
+from inform_demo.types import Message
 from inform_demo.ui import handlers
 from inform_demo.ui.examples import EXAMPLES, ORANGES, published_rewards
 from tests.doubles import FakeScorer
+
+
+def compare(slot: ScorerSlot, *texts) -> handlers.Outcome:
+    return handlers.compare(slot, handlers.Inputs(*texts))
 
 
 def slot_of(scorer: FakeScorer) -> ScorerSlot:
@@ -19,7 +24,7 @@ def slot_of(scorer: FakeScorer) -> ScorerSlot:
 
 def test_compare_hands_the_texts_on_unchanged_and_returns_what_came_back():
     scorer = FakeScorer()
-    outcome = handlers.compare(slot_of(scorer), " p\n", "a b c ", "\ta", "  ")
+    outcome = compare(slot_of(scorer), " p\n", "a b c ", "\ta", "  ")
     assert scorer.calls == [(" p\n", "a b c ", "\ta", None)]
     assert outcome.comparison.margin == pytest.approx(0.2)
     assert outcome.report is scorer.report
@@ -33,7 +38,7 @@ def test_compare_hands_the_texts_on_unchanged_and_returns_what_came_back():
 def test_an_empty_text_is_named_as_the_page_labels_it(texts, named):
     scorer = FakeScorer()
     with pytest.raises(EmptyTextError, match=f"^{named} is empty"):
-        handlers.compare(slot_of(scorer), *texts)
+        compare(slot_of(scorer), *texts)
     assert scorer.calls == []
 
 
@@ -47,17 +52,17 @@ def test_an_empty_text_is_named_as_the_page_labels_it(texts, named):
 )
 def test_half_a_surrogate_pair_is_named_by_its_field(texts, named):
     with pytest.raises(InvalidTextError, match=rf"^{named}.*U\+D"):
-        handlers.compare(slot_of(FakeScorer()), *texts)
+        compare(slot_of(FakeScorer()), *texts)
 
 
 def test_what_is_no_text_is_refused():
     with pytest.raises(InvalidTextError, match="Answer A must be text; got int"):
-        handlers.compare(slot_of(FakeScorer()), "p", 7, "b")
+        compare(slot_of(FakeScorer()), "p", 7, "b")
 
 
 def test_too_many_characters_carry_both_numbers():
     with pytest.raises(InputError, match="Answer B has 1,000,001 characters; the limit is 1,000,000"):
-        handlers.compare(slot_of(FakeScorer()), "p", "a", "b" * 1_000_001)
+        compare(slot_of(FakeScorer()), "p", "a", "b" * 1_000_001)
 
 
 def test_a_failed_load_reaches_the_visitor_as_text():
@@ -65,7 +70,7 @@ def test_a_failed_load_reaches_the_visitor_as_text():
         raise CheckpointError("The file is cut short.")
 
     with pytest.raises(ModelNotReadyError, match="The file is cut short"):
-        handlers.compare(ScorerSlot(load), "p", "a", "b")
+        compare(ScorerSlot(load), "p", "a", "b")
 
 
 def test_the_status_goes_from_loading_to_ready():
@@ -90,18 +95,22 @@ def test_published_rewards_follow_the_answers_and_need_exactly_these_texts():
     assert published_rewards(o.prompt, o.response_a, o.response_b) == (4.96875, 2.890625)
     assert published_rewards(o.prompt, o.response_b, o.response_a + "\n") == (2.890625, 4.96875)
     assert published_rewards(o.prompt, o.response_a, o.response_a) is None
-    assert published_rewards(o.prompt, o.response_a, o.response_b, "Be brief.") is None
+    scorer = slot_of(FakeScorer())
+    assert compare(scorer, o.prompt, o.response_a, o.response_b).published == (4.96875, 2.890625)
+    assert compare(scorer, o.prompt, o.response_a, o.response_b, "Be brief.").published is None
+    turns = (Message("user", "Hello"), Message("assistant", "Hi"))
+    assert compare(scorer, o.prompt, o.response_a, o.response_b, "", turns).published is None
     assert published_rewards(o.prompt + "!", o.response_a, o.response_b) is None
 
 
 def test_every_example_can_be_compared():
     assert len({example.label for example in EXAMPLES}) == len(EXAMPLES) >= 3
     for example in EXAMPLES:
-        outcome = handlers.compare(slot_of(FakeScorer()), example.prompt, example.response_a, example.response_b)
+        outcome = compare(slot_of(FakeScorer()), example.prompt, example.response_a, example.response_b)
         assert outcome.published == example.published_rewards
 
 
-@pytest.mark.parametrize("module", ["handlers", "view", "examples", "text"])
+@pytest.mark.parametrize("module", ["handlers", "view", "examples", "texts"])
 def test_the_parts_behind_the_layout_need_neither_torch_nor_gradio(module):
     code = f"import sys, inform_demo.ui.{module}; print({{'torch', 'gradio'}} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"

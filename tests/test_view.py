@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 import pytest
 
 from inform_demo.preference import preference_probability
-from inform_demo.types import Comparison
+from inform_demo.types import Comparison, RewardTrace
 from inform_demo.ui import view
-from inform_demo.ui.handlers import ModelStatus, Outcome
+from inform_demo.ui.handlers import Inputs, ModelStatus, Outcome
+from inform_demo.ui.texts import ENGLISH
 from tests.doubles import REPORT
 
 NASTY = "<img src=x onerror=alert(1)>'\"&{{constructor}}${document.title}"
@@ -57,7 +58,9 @@ def outcome(reward_a: float, reward_b: float, *, is_embedded: bool = True, model
         model=model,
         precision="bf16",
     )
-    return Outcome(comparison, replace(REPORT, model=model, is_embedded=is_embedded), published)
+    trace = RewardTrace(("word", ""), (0.5, reward_a))
+    report = replace(REPORT, model=model, is_embedded=is_embedded)
+    return Outcome(Inputs("p", "word", "word"), comparison, trace, trace, report, published, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -103,14 +106,14 @@ def test_percentages_never_claim_certainty(p, expected):
     ],
 )
 def test_the_verdict_says_it_in_words(rewards, words):
-    markup = view.render_verdict(outcome(*rewards), 0.05)
+    markup = view.render_verdict(ENGLISH, outcome(*rewards), 0.05)
     assert words in Outline(markup).text
     assert ("mark-tie" in markup) == (words == "Too close to call")
 
 
 def test_the_tie_band_of_the_server_decides():
-    assert "Too close to call" in view.render_verdict(outcome(1.0, 0.0), 0.3)
-    assert "up to 80 %" in view.render_details(outcome(1.0, 0.0), 0.3)
+    assert "Too close to call" in view.render_verdict(ENGLISH, outcome(1.0, 0.0), 0.3)
+    assert "up to 80 %" in view.render_details(ENGLISH, outcome(1.0, 0.0), 0.3)
 
 
 def bars(markup: str) -> list[tuple[float, float]]:
@@ -118,39 +121,39 @@ def bars(markup: str) -> list[tuple[float, float]]:
 
 
 def test_both_bars_start_at_the_marked_zero_and_share_one_scale():
-    assert bars(view.render_verdict(outcome(2.5, -1.0), 0.05)) == [(50.0, 25.0), (40.0, 10.0)]
-    assert bars(view.render_verdict(outcome(20.0, -10.0), 0.05)) == [(50.0, 50.0), (25.0, 25.0)]
-    text = Outline(view.render_verdict(outcome(19.2, -10.0), 0.05)).text
+    assert bars(view.render_verdict(ENGLISH, outcome(2.5, -1.0), 0.05)) == [(50.0, 25.0), (40.0, 10.0)]
+    assert bars(view.render_verdict(ENGLISH, outcome(20.0, -10.0), 0.05)) == [(50.0, 50.0), (25.0, 25.0)]
+    text = Outline(view.render_verdict(ENGLISH, outcome(19.2, -10.0), 0.05)).text
     assert "−20" in text
     assert "+20" in text
 
 
 def test_belief_adds_up_and_names_both_answers():
-    text = Outline(view.render_verdict(outcome(4.96875, 2.890625), 0.05)).text
+    text = Outline(view.render_verdict(ENGLISH, outcome(4.96875, 2.890625), 0.05)).text
     assert "Answer A: 89 %" in text
     assert "Answer B: 11 %" in text
     widths = re.findall(
-        r'class="bar-[ab]" style="width:([\d.]+)%"', view.render_verdict(outcome(4.96875, 2.890625), 0.05)
+        r'class="bar-[ab]" style="width:([\d.]+)%"', view.render_verdict(ENGLISH, outcome(4.96875, 2.890625), 0.05)
     )
     assert sum(map(float, widths)) == pytest.approx(100, abs=0.011)
 
 
 def test_only_the_embedded_model_carries_the_warning_and_the_way_out():
-    embedded = view.render_verdict(outcome(1, 0), 0.05)
+    embedded = view.render_verdict(ENGLISH, outcome(1, 0), 0.05)
     assert "Small demonstration model: do not rely on its judgement." in embedded
     assert "INFORM_MODEL=infly/INF-ORM-Llama3.1-70B python app.py" in embedded
-    assert "demonstration" not in view.render_verdict(outcome(1, 0, is_embedded=False), 0.05)
+    assert "demonstration" not in view.render_verdict(ENGLISH, outcome(1, 0, is_embedded=False), 0.05)
 
 
 def test_published_rewards_stand_beside_ours():
-    text = Outline(view.render_details(outcome(1.5, 1.25, published=(4.96875, 2.890625)), 0.05)).text
+    text = Outline(view.render_details(ENGLISH, outcome(1.5, 1.25, published=(4.96875, 2.890625)), 0.05)).text
     for part in ("1.50", "1.25", "+0.25", "Published for INF-ORM-70B in bf16 on a GPU", "4.97", "2.89", "+2.08"):
         assert part in text
-    assert "Published" not in view.render_details(outcome(1.5, 1.25), 0.05)
+    assert "Published" not in view.render_details(ENGLISH, outcome(1.5, 1.25), 0.05)
 
 
 def test_the_numbers_are_all_there():
-    text = Outline(view.render_details(outcome(1, 0, model="some/model"), 0.05)).text
+    text = Outline(view.render_details(ENGLISH, outcome(1, 0, model="some/model"), 0.05)).text
     for part in (
         "1,234",
         "86",
@@ -169,13 +172,13 @@ def test_the_numbers_are_all_there():
 @pytest.mark.parametrize(
     "markup",
     [
-        view.render_error(NASTY),
-        view.render_verdict(outcome(1, 0, model=NASTY), 0.05),
-        view.render_details(outcome(1, 0, model=NASTY, published=(1.0, 2.0)), 0.05),
-        view.render_status(ModelStatus("failed", NASTY, 1.0, detail=NASTY)),
-        view.render_status(ModelStatus("loading", NASTY, 1.0)),
-        view.render_status(ModelStatus("ready", "x", 1.0, replace(REPORT, model=NASTY, placement=NASTY))),
-        view.render_announcement(ModelStatus("failed", NASTY, 1.0, detail=NASTY)),
+        view.render_error(ENGLISH, NASTY),
+        view.render_verdict(ENGLISH, outcome(1, 0, model=NASTY), 0.05),
+        view.render_details(ENGLISH, outcome(1, 0, model=NASTY, published=(1.0, 2.0)), 0.05),
+        view.render_status(ENGLISH, ModelStatus("failed", NASTY, 1.0, detail=NASTY)),
+        view.render_status(ENGLISH, ModelStatus("loading", NASTY, 1.0)),
+        view.render_status(ENGLISH, ModelStatus("ready", "x", 1.0, replace(REPORT, model=NASTY, placement=NASTY))),
+        view.render_announcement(ENGLISH, ModelStatus("failed", NASTY, 1.0, detail=NASTY)),
     ],
 )
 def test_foreign_text_is_text(markup):
@@ -185,11 +188,13 @@ def test_foreign_text_is_text(markup):
 
 
 def test_an_error_shows_every_character():
-    assert NASTY in Outline(view.render_error(NASTY)).text
+    assert NASTY in Outline(view.render_error(ENGLISH, NASTY)).text
 
 
 def test_what_is_announced_changes_with_the_state_only():
-    first, later = (view.render_announcement(ModelStatus("loading", "m", s)) for s in (1.0, 2.0))
+    first, later = (view.render_announcement(ENGLISH, ModelStatus("loading", "m", s)) for s in (1.0, 2.0))
     assert first == later
-    assert view.render_status(ModelStatus("loading", "m", 1.0)) != view.render_status(ModelStatus("loading", "m", 2.0))
-    assert view.render_announcement(ModelStatus("ready", "m", 3.0, REPORT)) != first
+    assert view.render_status(ENGLISH, ModelStatus("loading", "m", 1.0)) != view.render_status(
+        ENGLISH, ModelStatus("loading", "m", 2.0)
+    )
+    assert view.render_announcement(ENGLISH, ModelStatus("ready", "m", 3.0, REPORT)) != first

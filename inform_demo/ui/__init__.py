@@ -1,5 +1,5 @@
 """The web page: texts in, a verdict out.
 
-`layout` and `theme` are the only modules that know gradio; `handlers`, `view`, `text` and `examples` are plain Python
-and import neither gradio nor torch, so that they can be tested without either.
+`layout`, `theme`, `events` and the tabs know gradio; `handlers`, `view`, `examples` and `texts` are plain Python and
+import neither gradio nor torch, so that they can be tested without either.
 """

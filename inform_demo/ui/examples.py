@@ -77,10 +77,8 @@ EXAMPLES: tuple[Example, ...] = (
 )
 
 
-def published_rewards(prompt: str, response_a: str, response_b: str, system: str = "") -> tuple[float, float] | None:
+def published_rewards(prompt: str, response_a: str, response_b: str) -> tuple[float, float] | None:
     """The published rewards for exactly these texts, in the order of the answers given; None where there are none."""
-    if system.strip():
-        return None
     for example in EXAMPLES:
         if example.published_rewards is None or prompt.strip() != example.prompt:
             continue

@@ -6,13 +6,14 @@ torch; it raises `InformError`, and whoever shows it turns it into text.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from inform_demo.errors import EmptyTextError, InputError, InvalidTextError
 from inform_demo.slot import ScorerSlot, SlotState
-from inform_demo.types import Comparison, LoadReport, Message
-from inform_demo.ui import text
+from inform_demo.types import Comparison, LoadReport, Message, RewardTrace, build_conversations
 from inform_demo.ui.examples import published_rewards
+from inform_demo.ui.texts import ENGLISH, Texts
 
 # Far above what any limit of tokens lets through; it keeps a pasted library from being tokenised only to be refused.
 MAX_CHARACTERS = 1_000_000
@@ -22,17 +23,37 @@ LOAD_WAIT_S = 600.0
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a visitor or a program gives to be compared.
+
+    Attributes:
+        earlier_turns: user and assistant in alternation, before the prompt.
+    """
+
+    prompt: str
+    response_a: str
+    response_b: str
+    system: str = ""
+    earlier_turns: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A comparison and what the page says beside it.
 
     Attributes:
         report: of the model that computed it.
         published: the authors' rewards for these very texts, where there are any.
+        finished_at: seconds since the epoch.
     """
 
+    inputs: Inputs
     comparison: Comparison
+    trace_a: RewardTrace
+    trace_b: RewardTrace
     report: LoadReport
     published: tuple[float, float] | None
+    finished_at: float
 
 
 @dataclass(frozen=True)
@@ -52,50 +73,60 @@ class ModelStatus:
     detail: str = ""
 
 
-def _checked(field: str, value: str | None) -> str:
-    """The text of a required field, or the error that names the field as the page labels it."""
+def checked(field: str, value: object, t: Texts) -> str:
+    """The text of a required field, or the error that names the field as the page labels it.
+
+    Raises:
+        EmptyTextError, InvalidTextError, InputError: there is no text, it is none, or it is far too long.
+    """
     value = "" if value is None else value
     if not isinstance(value, str):
-        raise InvalidTextError(text.NOT_TEXT.format(field=field, kind=type(value).__name__))
+        raise InvalidTextError(t.page.not_text.format(field=field, kind=type(value).__name__))
     if not value.strip():
-        raise EmptyTextError(text.EMPTY_FIELD.format(field=field))
+        raise EmptyTextError(t.page.empty_field.format(field=field))
     if len(value) > MAX_CHARACTERS:
-        raise InputError(text.TOO_MANY_CHARACTERS.format(field=field, count=len(value), limit=MAX_CHARACTERS))
+        raise InputError(t.page.too_many_characters.format(field=field, count=len(value), limit=MAX_CHARACTERS))
     try:
         Message("user", value)
     except InvalidTextError as error:
-        raise InvalidTextError(text.IN_FIELD.format(field=field, message=error)) from None
+        raise InvalidTextError(t.page.in_field.format(field=field, message=error)) from None
     return value
 
 
-def compare(
-    slot: ScorerSlot,
-    prompt: str | None,
-    response_a: str | None,
-    response_b: str | None,
-    system: str | None = None,
-) -> Outcome:
+def checked_optional(field: str, value: object, t: Texts) -> str:
+    """The text of a field that may stay blank; "" if it is."""
+    is_blank = value is None or (isinstance(value, str) and not value.strip())
+    return "" if is_blank else checked(field, value, t)
+
+
+def compare(slot: ScorerSlot, inputs: Inputs, t: Texts = ENGLISH) -> Outcome:
     """Score two answers to one prompt, waiting for the model while it loads.
 
     Args:
         slot: where the scorer is or will be.
-        prompt: what was asked.
-        response_a: one answer.
-        response_b: the other answer.
-        system: an optional system prompt; blank counts as none.
+        inputs: any values; they are checked here.
+        t: the words for faults.
 
     Raises:
         InputError: a text is missing, is no text, or is too long; the message names the field and the numbers.
         ScoringError: the model is not there or failed.
     """
-    prompt = _checked(text.PROMPT, prompt)
-    response_a = _checked(text.ANSWER_A, response_a)
-    response_b = _checked(text.ANSWER_B, response_b)
-    has_system = system is not None and not (isinstance(system, str) and not system.strip())
-    system = _checked(text.SYSTEM, system) if has_system else None
+    inputs = Inputs(
+        checked(t.page.prompt, inputs.prompt, t),
+        checked(t.page.answer_a, inputs.response_a, t),
+        checked(t.page.answer_b, inputs.response_b, t),
+        checked_optional(t.page.system, inputs.system, t),
+        inputs.earlier_turns,
+    )
+    a, b = build_conversations(
+        inputs.prompt, (inputs.response_a, inputs.response_b), inputs.system, inputs.earlier_turns
+    )
     scorer = slot.get(LOAD_WAIT_S)
-    comparison = scorer.compare(prompt, response_a, response_b, system)
-    return Outcome(comparison, scorer.report, published_rewards(prompt, response_a, response_b, system or ""))
+    comparison, trace_a, trace_b = scorer.trace_conversations(a, b)
+    published = None
+    if not inputs.system and not inputs.earlier_turns:
+        published = published_rewards(inputs.prompt, inputs.response_a, inputs.response_b)
+    return Outcome(inputs, comparison, trace_a, trace_b, scorer.report, published, time.time())
 
 
 def model_status(slot: ScorerSlot, model: str) -> ModelStatus:

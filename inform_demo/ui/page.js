@@ -1,6 +1,11 @@
 // What the page does in the visitor's browser without asking the server: the shortcut, the memory of the four texts, and
 // bringing the verdict into view. Knows element ids of layout.py; reads and writes no HTML.
 window.inform = (() => {
+  // The page's labels go by the browser's first language as well.
+  const first = navigator.language.toLowerCase().split("-")[0];
+  const language = first in window.informWords ? first : "en";
+  const say = (key) => window.informWords[language][key];
+
   const KEY = "inform-demo-texts";
 
   let recalled = false;
@@ -51,5 +56,5 @@ window.inform = (() => {
     button.click();
   });
 
-  return { remember, recall, startCompare, showVerdict };
+  return { language, say, remember, recall, startCompare, showVerdict };
 })();

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from html import escape
 
+from inform_demo.config import INFORM_70B
 from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, describe_preference, resolve_preferred
 from inform_demo.types import Comparison, LoadReport
-from inform_demo.ui import text
 from inform_demo.ui.handlers import ModelStatus, Outcome
+from inform_demo.ui.texts import Texts
 
 # The scale is the same for every comparison unless a reward is larger, so that bars can be compared by eye.
 SMALLEST_SCALE = 5
@@ -42,21 +43,36 @@ def _paragraph(sentence: str, css_class: str = "note") -> str:
     return f'<p class="{css_class}">{escape(sentence)}</p>'
 
 
-def render_empty() -> str:
+def render_title(t: Texts) -> str:
+    """The page's name and what it does."""
+    return f"<h1>{escape(t.page.title)}</h1><p>{escape(t.page.subtitle)}</p>"
+
+
+def render_privacy(t: Texts) -> str:
+    """Where a visitor's text goes."""
+    return f"<p>{escape(t.page.privacy)}</p>"
+
+
+def render_examples_label(t: Texts) -> str:
+    """What stands before the examples."""
+    return f"<span>{escape(t.page.examples)}</span>"
+
+
+def render_empty(t: Texts) -> str:
     """What stands in the verdict's place before the first comparison."""
-    return _paragraph(text.EMPTY_VERDICT, "placeholder")
+    return _paragraph(t.compare.empty_verdict, "placeholder")
 
 
-def render_busy() -> str:
+def render_busy(t: Texts) -> str:
     """What stands there while a comparison is on its way; `data-busy` is how the page's script recognises it."""
-    return f'<p class="placeholder" data-busy>{escape(text.BUSY_VERDICT)}</p>'
+    return f'<p class="placeholder" data-busy>{escape(t.compare.busy_verdict)}</p>'
 
 
-def render_error(message: str) -> str:
+def render_error(t: Texts, message: str) -> str:
     """An error in words, escaped."""
     return (
         f'<div class="verdict failure"><p class="headline"><span class="mark mark-failure" aria-hidden="true">!</span>'
-        f"<strong>{escape(text.NOT_COMPARED)}</strong></p>{_paragraph(message, 'message')}</div>"
+        f"<strong>{escape(t.compare.not_compared)}</strong></p>{_paragraph(message, 'message')}</div>"
     )
 
 
@@ -72,40 +88,41 @@ def _reward_row(letter: str, label: str, reward: float, scale: float) -> str:
     )
 
 
-def _rewards(comparison: Comparison) -> str:
+def _rewards(t: Texts, comparison: Comparison) -> str:
     largest = max(abs(comparison.reward_a), abs(comparison.reward_b))
     scale = max(SMALLEST_SCALE, math.ceil(largest))
     return (
-        f'<div class="rewards" role="group" aria-label="{escape(text.REWARDS)}">'
-        f"{_reward_row('A', text.ANSWER_A, comparison.reward_a, scale)}"
-        f"{_reward_row('B', text.ANSWER_B, comparison.reward_b, scale)}"
+        f'<div class="rewards" role="group" aria-label="{escape(t.page.rewards)}">'
+        f"{_reward_row('A', t.page.answer_a, comparison.reward_a, scale)}"
+        f"{_reward_row('B', t.page.answer_b, comparison.reward_b, scale)}"
         f'<div class="ticks" aria-hidden="true"><span>−{scale}</span><span>0</span><span>+{scale}</span></div></div>'
     )
 
 
-def _belief(comparison: Comparison) -> str:
+def _belief(t: Texts, comparison: Comparison) -> str:
     p = comparison.preference_probability
     return (
-        f'<div class="belief"><p class="belief-label">{escape(text.BELIEF)}</p>'
+        f'<div class="belief"><p class="belief-label">{escape(t.compare.belief)}</p>'
         f'<div class="belief-bar" aria-hidden="true"><span class="bar-a" style="width:{p * 100:.2f}%"></span>'
         f'<span class="bar-b" style="width:{(1 - p) * 100:.2f}%"></span></div>'
         f'<p class="belief-values">'
-        f"<span>{_mark('A')}<span>{escape(text.ANSWER_A)}: {escape(format_percent(p))}</span></span>"
-        f"<span>{_mark('B')}<span>{escape(text.ANSWER_B)}: {escape(format_percent(1 - p))}</span></span></p></div>"
+        f"<span>{_mark('A')}<span>{escape(t.page.answer_a)}: {escape(format_percent(p))}</span></span>"
+        f"<span>{_mark('B')}<span>{escape(t.page.answer_b)}: {escape(format_percent(1 - p))}</span></span></p></div>"
     )
 
 
-def _embedded_warning(report: LoadReport) -> str:
+def _embedded_warning(t: Texts, report: LoadReport) -> str:
     if not report.is_embedded:
         return ""
+    command = f"INFORM_MODEL={INFORM_70B} python app.py"
     return (
         f'<div class="warning"><p><span aria-hidden="true">⚠ </span>'
-        f"<strong>{escape(text.EMBEDDED_WARNING)}</strong></p>"
-        f"<p>{escape(text.EMBEDDED_SWITCH)} <code>{escape(text.EMBEDDED_COMMAND)}</code></p></div>"
+        f"<strong>{escape(t.page.embedded_warning)}</strong></p>"
+        f"<p>{escape(t.page.embedded_switch)} <code>{escape(command)}</code></p></div>"
     )
 
 
-def render_verdict(outcome: Outcome, tie_band: float) -> str:
+def render_verdict(t: Texts, outcome: Outcome, tie_band: float) -> str:
     """The verdict in words, then the rewards, the margin and the model's belief.
 
     Args:
@@ -116,22 +133,22 @@ def render_verdict(outcome: Outcome, tie_band: float) -> str:
     preferred = resolve_preferred(comparison.margin, tie_band)
     icon = '<span class="mark mark-tie" aria-hidden="true">=</span>' if preferred == "tie" else _mark(preferred.upper())
     return (
-        f'<div class="verdict"><p class="stale">{escape(text.STALE)}</p>'
+        f'<div class="verdict"><p class="stale">{escape(t.compare.stale)}</p>'
         f'<p class="headline">{icon}<strong>{escape(describe_preference(comparison.margin, tie_band))}</strong></p>'
-        f"{_embedded_warning(outcome.report)}"
-        f'<div class="figures"><div>{_rewards(comparison)}'
-        f'<p class="margin">{escape(text.MARGIN)}: '
+        f"{_embedded_warning(t, outcome.report)}"
+        f'<div class="figures"><div>{_rewards(t, comparison)}'
+        f'<p class="margin">{escape(t.page.margin)}: '
         f"<strong>{format_reward(comparison.margin, signed=True)}</strong></p></div>"
-        f"{_belief(comparison)}</div>{_paragraph(text.REWARD_IS)}</div>"
+        f"{_belief(t, comparison)}</div>{_paragraph(t.compare.reward_is)}</div>"
     )
 
 
-def _published(comparison: Comparison, published: tuple[float, float] | None) -> str:
+def _published(t: Texts, comparison: Comparison, published: tuple[float, float] | None) -> str:
     if published is None:
         return ""
     rows = (
         (comparison.model, comparison.reward_a, comparison.reward_b),
-        (text.PUBLISHED, *published),
+        (t.compare.published, *published),
     )
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{format_reward(a)}</td><td>{format_reward(b)}</td>'
@@ -139,30 +156,31 @@ def _published(comparison: Comparison, published: tuple[float, float] | None) ->
         for name, a, b in rows
     )
     head = "".join(
-        f'<th scope="col">{escape(cell)}</th>' for cell in (text.MODEL, text.ANSWER_A, text.ANSWER_B, text.MARGIN)
+        f'<th scope="col">{escape(cell)}</th>'
+        for cell in (t.page.model, t.page.answer_a, t.page.answer_b, t.page.margin)
     )
     return (
         f'<div class="published"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"{_paragraph(text.PUBLISHED_NOTE)}</div>"
+        f"{_paragraph(t.compare.published_note)}</div>"
     )
 
 
-def _words(tie_band: float) -> str:
+def _words(t: Texts, tie_band: float) -> str:
     tie, slightly, better = (format_percent(p) for p in (0.5 + tie_band, SLIGHTLY_BETTER_UP_TO, BETTER_UP_TO))
     rows = (
-        (text.WORD_TIE, text.UP_TO.format(percent=tie)),
-        (text.WORD_SLIGHTLY, text.UP_TO.format(percent=slightly)),
-        (text.WORD_BETTER, text.UP_TO.format(percent=better)),
-        (text.WORD_CLEARLY, text.ABOVE.format(percent=better)),
+        (t.compare.word_tie, t.compare.up_to.format(percent=tie)),
+        (t.compare.word_slightly, t.compare.up_to.format(percent=slightly)),
+        (t.compare.word_better, t.compare.up_to.format(percent=better)),
+        (t.compare.word_clearly, t.compare.above.format(percent=better)),
     )
     items = "".join(f"<div><dt>{escape(word)}</dt><dd>{escape(bound)}</dd></div>" for word, bound in rows)
     return (
-        f"<details><summary>{escape(text.WORDS_SUMMARY)}</summary>"
-        f"{_paragraph(text.WORDS_INTRO)}<dl>{items}</dl></details>"
+        f"<details><summary>{escape(t.compare.words_summary)}</summary>"
+        f"{_paragraph(t.compare.words_intro)}<dl>{items}</dl></details>"
     )
 
 
-def render_details(outcome: Outcome, tie_band: float) -> str:
+def render_details(t: Texts, outcome: Outcome, tie_band: float) -> str:
     """What stands below the verdict: published rewards where there are any, the numbers, the meaning of the words.
 
     Args:
@@ -171,41 +189,41 @@ def render_details(outcome: Outcome, tie_band: float) -> str:
     """
     comparison = outcome.comparison
     numbers = (
-        (text.TOKENS_A, f"{comparison.n_tokens_a:,}"),
-        (text.TOKENS_B, f"{comparison.n_tokens_b:,}"),
-        (text.TOKENS_SHARED, f"{comparison.n_tokens_shared:,}"),
-        (text.TIME, f"{comparison.elapsed_s:.2f} s"),
-        (text.MODEL, comparison.model),
-        (text.PRECISION, comparison.precision),
+        (t.compare.tokens_a, f"{comparison.n_tokens_a:,}"),
+        (t.compare.tokens_b, f"{comparison.n_tokens_b:,}"),
+        (t.page.tokens_shared, f"{comparison.n_tokens_shared:,}"),
+        (t.page.time, f"{comparison.elapsed_s:.2f} s"),
+        (t.page.model, comparison.model),
+        (t.page.precision, comparison.precision),
     )
     items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in numbers)
     return (
-        f'<div class="details">{_published(comparison, outcome.published)}'
-        f'<dl class="numbers" aria-label="{escape(text.NUMBERS)}">{items}</dl>{_words(tie_band)}</div>'
+        f'<div class="details">{_published(t, comparison, outcome.published)}'
+        f'<dl class="numbers" aria-label="{escape(t.compare.numbers)}">{items}</dl>{_words(t, tie_band)}</div>'
     )
 
 
-def _status_words(status: ModelStatus) -> str:
+def _status_words(t: Texts, status: ModelStatus) -> str:
     if status.report is not None:
         report = status.report
-        return f"{text.READY} · {report.model} · {report.precision} · {report.placement}"
-    word = text.LOADING if status.state == "loading" else text.FAILED
+        return f"{t.page.ready} · {report.model} · {report.precision} · {report.placement}"
+    word = t.page.loading if status.state == "loading" else t.page.failed
     return f"{word} · {status.model}"
 
 
-def render_status(status: ModelStatus) -> str:
+def render_status(t: Texts, status: ModelStatus) -> str:
     """The badge with the state of the model; loading says for how long, failed says why."""
     icon = {"loading": "◌", "ready": "●", "failed": "✕"}[status.state]
-    elapsed = f" · {text.ELAPSED.format(seconds=status.elapsed_s)}" if status.state == "loading" else ""
-    notes = {"loading": text.LOADING_HINT, "ready": "", "failed": f"{text.FAILED_TO_LOAD} {status.detail}"}
+    elapsed = f" · {t.page.elapsed.format(seconds=status.elapsed_s)}" if status.state == "loading" else ""
+    notes = {"loading": t.page.loading_hint, "ready": "", "failed": f"{t.page.failed_to_load} {status.detail}"}
     note = _paragraph(notes[status.state].strip(), "badge-note") if notes[status.state] else ""
     return (
         f'<div class="badge badge-{status.state}"><span aria-hidden="true">{icon}</span>'
-        f"<span>{escape(_status_words(status) + elapsed)}</span></div>{note}"
+        f"<span>{escape(_status_words(t, status) + elapsed)}</span></div>{note}"
     )
 
 
-def render_announcement(status: ModelStatus) -> str:
+def render_announcement(t: Texts, status: ModelStatus) -> str:
     """The same for a screen reader: changes only when the state does, so that it is not read out every second."""
     detail = f" {status.detail}" if status.detail else ""
-    return f"<p>{escape(_status_words(status) + detail)}</p>"
+    return f"<p>{escape(_status_words(t, status) + detail)}</p>"

@@ -1,0 +1,64 @@
+"""What the events of all tabs share: one line for the model, the visitor's language, faults as words.
+
+Knows gradio's events and requests; knows no component and no markup.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from inform_demo.errors import InformError
+from inform_demo.ui.texts import LANGUAGES, Texts, flatten, resolve_texts
+
+logger = logging.getLogger(__name__)
+
+# Everything that runs the model waits in one line, and one at a time is served: there is one model and one device.
+SCORING: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1}
+
+# Asked for without the queue, so that a full queue never hides the state of the model.
+ASIDE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+# Gradio translates labels in the browser, by these keys; what is rendered here goes by the request.
+I18N = gr.I18n(**{language: flatten(texts) for language, texts in LANGUAGES.items()})
+
+# A piece of the page that is HTML of ours, and how it is rendered in a language.
+Static = tuple[gr.HTML, Callable[[Texts], str]]
+
+
+def texts_of(request: gr.Request | None) -> Texts:
+    """The words for the browser that asks."""
+    return resolve_texts(request.headers.get("accept-language") if request else None)
+
+
+def words_of(error: Exception, t: Texts) -> str:
+    """An error in words for a visitor; what was not foreseen goes to the log and is not echoed."""
+    if isinstance(error, InformError):
+        return str(error)
+    logger.error("A request failed.", exc_info=error)
+    return t.page.unexpected
+
+
+def toast(message: str, title: str) -> gr.Error:
+    """The error to raise for a note in the page's corner, which renders HTML."""
+    return gr.Error(escape(message), title=title, print_exception=False)
+
+
+def api_error(error: Exception, t: Texts) -> gr.Error:
+    """The error to raise for a program, which gets the words as they are."""
+    return gr.Error(words_of(error, t), print_exception=False)
+
+
+def live_region(label_key: str) -> str:
+    """Script that makes a `gr.HTML` a live region: the role must be there before the content that is read out."""
+    return f"element.setAttribute('role', 'status'); element.setAttribute('aria-label', inform.say({label_key!r}));"
+
+
+def in_every_language(render: Callable[[Texts], Any]) -> str:
+    """A script expression with what `render` gives in the visitor's language."""
+    return f"({json.dumps({language: render(texts) for language, texts in LANGUAGES.items()})})[inform.language]"

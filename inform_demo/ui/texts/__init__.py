@@ -1,0 +1,39 @@
+"""Every sentence and label of the page, in English and Chinese, a file a tab.
+
+To add a language, give every class of this package an instance in it and name them in `LANGUAGES`; a missing word is a
+type error. Knows words only: no gradio and no markup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from inform_demo.ui.texts import about, batch, compare, page, rank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """One language's words, by tab; `page` holds what all tabs share."""
+
+    page: page.PageTexts
+    compare: compare.CompareTexts
+    rank: rank.RankTexts
+    batch: batch.BatchTexts
+    about: about.AboutTexts
+
+
+ENGLISH = Texts(page=page.ENGLISH, compare=compare.ENGLISH, rank=rank.ENGLISH, batch=batch.ENGLISH, about=about.ENGLISH)
+CHINESE = Texts(page=page.CHINESE, compare=compare.CHINESE, rank=rank.CHINESE, batch=batch.CHINESE, about=about.CHINESE)
+
+LANGUAGES: dict[str, Texts] = {"en": ENGLISH, "zh": CHINESE}
+
+
+def resolve_texts(accept_language: str | None) -> Texts:
+    """The words for a browser's `Accept-Language`: its first language, as the page's labels go by it; else English."""
+    first = (accept_language or "").split(",")[0].split(";")[0].strip().lower()
+    return LANGUAGES.get(first.split("-")[0], ENGLISH)
+
+
+def flatten(texts: Texts) -> dict[str, str]:
+    """All words under keys such as "compare_margin", the form that Gradio's `I18n` takes."""
+    return {f"{tab}_{name}": words for tab, group in asdict(texts).items() for name, words in group.items()}
