@@ -34,6 +34,7 @@ class EncodedAnswer:
         ids: token ids of the whole conversation.
         first: index in `ids` of the first token that holds text of the answer.
         pieces: the answer's text by token from `first` on; joined they are the answer without white space around it.
+            Empty where the tokenizer knows no character of it.
             A token that ends a character begun before has an empty piece.
     """
 
@@ -93,13 +94,11 @@ class ChatEncoder:
         encoding = self._guarded.encode(text, add_special_tokens=False)
         self._check_length(len(encoding.ids), what)
         inside = [i for i, (start, stop) in enumerate(encoding.offsets) if stop > begin and start < end]
-        ends = [min(encoding.offsets[i][1], end) for i in inside]
-        starts = [begin, *ends[:-1]]
-        return EncodedAnswer(
-            encoding.ids,
-            inside[0],
-            tuple(text[start:stop] for start, stop in zip(starts, ends, strict=True)),
-        )
+        # A tokenizer without byte fallback drops characters it does not know; the token before takes them in here.
+        stops = [*(encoding.offsets[i][1] for i in inside[:-1]), end]
+        starts = [begin, *stops[:-1]]
+        pieces = [text[start:stop] for _, start, stop in zip(inside, starts, stops, strict=False)]
+        return EncodedAnswer(encoding.ids, inside[0] if inside else len(encoding.ids), tuple(pieces))
 
     def count(self, conversation: Conversation) -> int:
         """Tokens of the rendered conversation, also of one over the limit."""

@@ -169,6 +169,9 @@ def _add_serve(commands: Any) -> None:
     parser.add_argument("--port", type=int, help="INFORM_PORT; default: 7860 or the next free one")
     parser.add_argument("--max-queue", type=int, metavar="N", help="INFORM_MAX_QUEUE; default: 32")
     parser.add_argument("--tie-band", type=float, metavar="P", help="INFORM_TIE_BAND; default: 0.05")
+    parser.add_argument(
+        "--mcp", action="store_true", default=None, help="INFORM_MCP; offer the API as tools to agents over MCP"
+    )
     _add_model_options(parser)
 
 
@@ -176,7 +179,7 @@ def run_serve(options: argparse.Namespace) -> None:
     """`inform-demo serve`."""
     from inform_demo.ui.layout import serve
 
-    given = {name: getattr(options, name) for name in ("host", "port", "max_queue", "tie_band")}
+    given = {name: getattr(options, name) for name in ("host", "port", "max_queue", "tie_band", "mcp")}
     serve(_model_config(options), ServeConfig.from_env(**given))
 
 

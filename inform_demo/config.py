@@ -74,12 +74,14 @@ class ServeConfig:
         host, port: None leaves them to Gradio (127.0.0.1:7860, or what its own environment variables say).
         max_queue: comparisons that may wait; the next one is turned away with a message that keeps the visitor's text.
         tie_band: a preference probability within this of one half is "too close to call".
+        mcp: offer the API as tools to agents (Model Context Protocol) at /gradio_api/mcp/.
     """
 
     host: str | None = None
     port: int | None = None
     max_queue: int = 32
     tie_band: float = DEFAULT_TIE_BAND
+    mcp: bool = False
 
     def __post_init__(self) -> None:
         if self.port is not None and not 0 < self.port < 65536:
@@ -107,6 +109,10 @@ def _resolve(cls: type[Any], environ: Mapping[str, str], given: Mapping[str, Any
 
 
 def _parse(name: str, text: str, annotation: str) -> Any:
+    if annotation == "bool":
+        if text.lower() not in {"0", "1", "false", "true"}:
+            raise ConfigError(f"{name} must be 0 or 1; got {text!r}.")
+        return text.lower() in {"1", "true"}
     kind = {"int": int, "float": float}.get(annotation.removesuffix(" | None"), str)
     try:
         return kind(text)

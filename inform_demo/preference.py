@@ -6,9 +6,15 @@ Knows no model and no page; needs nothing but the standard library.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from inform_demo.config import DEFAULT_TIE_BAND
 from inform_demo.types import Preferred
+
+# Two-sided 95 % of the normal distribution.
+_Z = 1.959964
+
+Degree = Literal["tie", "slightly", "better", "clearly"]
 
 # The two upper bounds of the words for a preference, as probabilities of the better answer (margins of about 1 and 3).
 SLIGHTLY_BETTER_UP_TO = 0.73
@@ -34,11 +40,27 @@ def resolve_preferred(margin: float, tie_band: float = DEFAULT_TIE_BAND) -> Pref
     return "a" if margin > 0 else "b"
 
 
+def resolve_degree(margin: float, tie_band: float = DEFAULT_TIE_BAND) -> Degree:
+    """How much better the preferred answer is, in the steps that the words have."""
+    if resolve_preferred(margin, tie_band) == "tie":
+        return "tie"
+    p = preference_probability(abs(margin))
+    return "slightly" if p <= SLIGHTLY_BETTER_UP_TO else "better" if p <= BETTER_UP_TO else "clearly"
+
+
 def describe_preference(margin: float, tie_band: float = DEFAULT_TIE_BAND) -> str:
     """The verdict as a sentence, e.g. "Answer A is clearly better"."""
-    preferred = resolve_preferred(margin, tie_band)
-    if preferred == "tie":
+    degree = resolve_degree(margin, tie_band)
+    if degree == "tie":
         return "Too close to call"
-    p = preference_probability(abs(margin))
-    degree = "slightly better" if p <= SLIGHTLY_BETTER_UP_TO else "better" if p <= BETTER_UP_TO else "clearly better"
-    return f"Answer {preferred.upper()} is {degree}"
+    words = "better" if degree == "better" else f"{degree} better"
+    return f"Answer {resolve_preferred(margin, tie_band).upper()} is {words}"
+
+
+def wilson_interval(n_won: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share; unlike the normal one it stays within [0, 1] and is right near its ends."""
+    share = n_won / n
+    center = share + _Z**2 / (2 * n)
+    spread = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n * n))
+    scale = 1 + _Z**2 / n
+    return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)

@@ -5,6 +5,7 @@ Knows any `Scorer`, which runs the answers of one prompt in one forward; knows n
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -38,7 +39,8 @@ def rank_conversations(scorer: Scorer, conversations: Sequence[Conversation]) ->
             index=i,
             rank=1 + sum(other > reward.value for other in values),
             reward=reward.value,
-            win_probability=(sum(matrix[i]) - matrix[i][i]) / n_others,
+            # Not the row's sum less its diagonal: of two answers, this is the probability itself, to the bit.
+            win_probability=math.fsum(p for j, p in enumerate(matrix[i]) if j != i) / n_others,
             n_tokens=reward.n_tokens,
         )
         for i, reward in enumerate(rewards)

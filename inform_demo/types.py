@@ -144,6 +144,10 @@ class RewardTrace:
     pieces: tuple[str, ...]
     values: tuple[float, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields in order, ready for `json.dumps`."""
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class Comparison:

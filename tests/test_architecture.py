@@ -14,14 +14,37 @@ PACKAGE = ROOT / "inform_demo"
 
 # The page: words, then what is plain Python, then what knows gradio.
 UI_TEXTS = [f"texts.{name}" for name in ("page", "compare", "rank", "batch", "about")]
-UI_PLAIN = ["examples", "handlers", "view"]
-UI_GRADIO = ["theme", "events", "compare_tab", "rank_tab", "batch_tab", "about_tab", "layout"]
+UI_PLAIN = [
+    "examples",
+    "handlers",
+    "view",
+    "result_view",
+    "rank_inputs",
+    "rank_view",
+    "export",
+    "about_view",
+    "batch_view",
+    "batch_export",
+]
+UI_GRADIO = [
+    "theme",
+    "events",
+    "inputs_panel",
+    "result_panel",
+    "compare_tab",
+    "rank_panel",
+    "rank_tab",
+    "batch_panel",
+    "batch_tab",
+    "about_tab",
+    "layout",
+]
 
 # From the ground up. A module may import those before it and none after, so there are no circles.
 FLOORS = {
     1: ["errors", "types", "config", "versions"],
     2: ["preference", "packing", "attention", "modeling", "chat"],
-    3: ["placement", "loading", "scoring", "slot", "ranking"],
+    3: ["placement", "loading", "scoring", "slot", "ranking", "batch_files", "batch"],
     4: [f"recipe.{name}" for name in ("loss", "curves", "pairs", "base", "storage", "evaluation", "training")],
     5: [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)],
     6: ["cli", "__main__"],
@@ -36,6 +59,8 @@ TORCH_FREE = {
     "preference",
     "slot",
     "ranking",
+    "batch_files",
+    "batch",
     "cli",
     "recipe.curves",
     "recipe.pairs",

@@ -148,3 +148,37 @@ def test_a_tokenizer_without_template_is_refused():
     tokenizer.chat_template = None
     with pytest.raises(CheckpointError, match="no chat template"):
         ChatEncoder(tokenizer, 999)
+
+
+@settings(max_examples=60, deadline=None)
+@given(prompt=words, response=words)
+@example(prompt="a", response="a")
+@example(prompt="user", response=" \n assistant\n")
+@example(prompt="x", response="🍊🍊 <|im_end|> 你好 </s>")
+@example(prompt="x", response="\ue002\ue003")
+def test_the_tokens_of_an_answer_are_told_apart_and_spell_it(any_tokenizer, any_chat, prompt, response):
+    (conversation,) = build_conversations(prompt, [response])
+    answer = any_chat.encode_answer(conversation)
+    assert answer.ids == any_chat.encode(conversation)
+    assert 0 < answer.first <= answer.first + len(answer.pieces) <= len(answer.ids)
+    if not answer.pieces:
+        assert answer.ids == plain_ids(any_tokenizer, conversation)
+        assert not any_tokenizer.encode(response.strip(), add_special_tokens=False)
+    else:
+        assert "".join(answer.pieces) == response.strip()
+    # What stands before the answer is the same whatever the answer is.
+    (other,) = build_conversations(prompt, ["0"])
+    before = any_chat.encode_answer(other)
+    assert answer.ids[: min(answer.first, before.first) - 1] == before.ids[: min(answer.first, before.first) - 1]
+
+
+def test_an_answer_over_the_limit_and_one_that_the_template_rewrites_are_named(tokenizer):
+    (conversation,) = build_conversations("one two three", ["four five"])
+    with pytest.raises(ConversationTooLongError, match="Answer A has"):
+        ChatEncoder(tokenizer, 5).encode_answer(conversation, "Answer A")
+    loud = llama_3_like()
+    loud.chat_template = LLAMA_3_TEMPLATE.replace(
+        "m['content'] | trim", "m['content'] | trim | replace('r', m['content'])"
+    )
+    with pytest.raises(ChatTemplateError, match="rewrites the answer"):
+        ChatEncoder(loud, 999).encode_answer(conversation)

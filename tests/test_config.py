@@ -18,13 +18,14 @@ SET = {
     "INFORM_PORT": "8000",
     "INFORM_MAX_QUEUE": "3",
     "INFORM_TIE_BAND": "0.1",
+    "INFORM_MCP": "1",
 }
 
 
 def test_every_field_can_be_set_by_the_environment():
     model, serve = ModelConfig.from_env(SET), ServeConfig.from_env(SET)
     assert dataclasses.astuple(model) == ("owner/name", "int8", 77, "v2")
-    assert dataclasses.astuple(serve) == ("0.0.0.0", 8000, 3, 0.1)
+    assert dataclasses.astuple(serve) == ("0.0.0.0", 8000, 3, 0.1, True)
     fields = [field.name for config in (model, serve) for field in dataclasses.fields(config)]
     assert {f"INFORM_{name.upper()}" for name in fields} == SET.keys()
 
@@ -48,6 +49,7 @@ def test_blank_counts_as_unset():
         ("INFORM_MAX_QUEUE", "0", "max_queue must be at least 1; got 0"),
         ("INFORM_TIE_BAND", "0.5", r"tie_band must be in \[0, 0.5\); got 0.5"),
         ("INFORM_TIE_BAND", "nan", "tie_band must be in"),
+        ("INFORM_MCP", "perhaps", "INFORM_MCP must be 0 or 1; got 'perhaps'"),
     ],
 )
 def test_impossible_values_are_named(name, value, message):
@@ -64,3 +66,8 @@ def test_the_embedded_model_is_recognised_by_its_folder():
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         ModelConfig().precision = "bf16"
+
+
+@pytest.mark.parametrize(("given", "expected"), [("1", True), ("true", True), ("0", False), ("", False)])
+def test_a_switch_is_0_or_1(given, expected):
+    assert ServeConfig.from_env({"INFORM_MCP": given}).mcp is expected

@@ -44,9 +44,10 @@ def _fresh(scorer):
     scorer.most_running = 0
 
 
-def test_compare_is_the_only_endpoint_and_describes_itself(client):
+def test_the_endpoints_are_these_and_describe_themselves(client):
     api = client.view_api(return_format="dict", print_info=False)
-    assert list(api["named_endpoints"]) == ["/compare"]
+    assert sorted(api["named_endpoints"]) == ["/batch", "/compare", "/rank", "/trace"]
+    assert all(len(endpoint["description"]) > 40 for endpoint in api["named_endpoints"].values())
     assert api["unnamed_endpoints"] == {}
     endpoint = api["named_endpoints"]["/compare"]
     parameters = [
@@ -57,6 +58,7 @@ def test_compare_is_the_only_endpoint_and_describes_itself(client):
         ("response_a", "str", False),
         ("response_b", "str", False),
         ("system", "str", True),
+        ("earlier_turns", "None | list[dict(str, str)]", True),
     ]
     assert endpoint["description"].startswith("Say which of two answers")
 
@@ -71,6 +73,25 @@ def test_compare_returns_the_json_object_of_a_comparison(client, scorer):
 def test_the_system_prompt_is_handed_on(client, scorer):
     client.predict(prompt="p", response_a="a", response_b="b", system="be brief", api_name="/compare")
     assert scorer.calls == [("p", "a", "b", "be brief")]
+
+
+def test_earlier_turns_are_handed_on_and_wrong_ones_named(client, scorer):
+    turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
+    client.predict("p", "a", "b", "", turns, api_name="/compare")
+    assert [m.content for m in scorer.conversations[-1][0].messages] == ["Hello", "Hi", "p", "a"]
+    with pytest.raises(AppError, match="ending with the assistant"):
+        client.predict("p", "a", "b", "", turns[:1], api_name="/compare")
+    with pytest.raises(AppError, match="role must be one of"):
+        client.predict("p", "a", "b", "", [{"role": "tool", "content": "x"}], api_name="/compare")
+
+
+def test_trace_ends_in_the_rewards_of_compare(client):
+    result = client.predict("which?", "one two", "one", api_name="/trace")
+    compared = client.predict("which?", "one two", "one", api_name="/compare")
+    assert result["comparison"] == compared
+    assert "".join(result["trace_a"]["pieces"]) == "one two"
+    assert result["trace_a"]["values"][-1] == compared["reward_a"]
+    assert result["trace_b"]["values"][-1] == compared["reward_b"]
 
 
 def test_a_users_fault_comes_back_as_its_text(client):
@@ -112,8 +133,8 @@ def test_the_queue_cannot_be_bypassed(url, scorer, route):
 
 def test_every_event_that_scores_waits_in_one_line(url):
     demo = build_demo(ScorerSlot(FakeScorer), ServeConfig(max_queue=3))
-    scoring = [fn for fn in demo.fns.values() if fn.name in {"compare", "show_verdict"}]
-    assert len(scoring) == 2
+    scoring = [fn for fn in demo.fns.values() if fn.concurrency_id == "gpu"]
+    assert {fn.name for fn in scoring} >= {"compare", "trace", "show_verdict", "check"}
     assert {(fn.concurrency_id, fn.concurrency_limit, fn.queue) for fn in scoring} == {("gpu", 1, True)}
     assert demo._queue.max_size == 3
     assert not demo.api_open

@@ -11,7 +11,13 @@ from safetensors.torch import load_file
 
 from inform_demo import load_scorer
 from inform_demo.config import EMBEDDED_MODEL
-from inform_demo.errors import ConversationTooLongError, EmptyTextError, NonFiniteRewardError, OutOfMemoryError
+from inform_demo.errors import (
+    ConversationTooLongError,
+    EmptyTextError,
+    NonFiniteRewardError,
+    OutOfMemoryError,
+    RoleOrderError,
+)
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.preference import preference_probability
 from inform_demo.scoring import RewardScorer
@@ -52,6 +58,41 @@ def test_real_conversations_equal_separate_passes(exact_scorer, plain_embedded, 
     rewards = [reward.value for reward in exact_scorer.score(conversations)]
     expected = [score_plainly(plain_embedded, tokenizer, conversation) for conversation in conversations]
     assert rewards == pytest.approx(expected, abs=1e-5)
+
+
+def test_every_point_of_a_trace_is_the_reward_of_the_answer_cut_there(exact_scorer, plain_embedded, tokenizer):
+    a, b = build_conversations(PROMPT, ANSWERS[:2])
+    comparison, *traces = exact_scorer.trace_conversations(a, b)
+    for conversation, trace, reward in zip((a, b), traces, (comparison.reward_a, comparison.reward_b), strict=True):
+        assert "".join(trace.pieces) == conversation.response
+        assert trace.values[-1] == reward
+        turns = [{"role": message.role, "content": message.content} for message in conversation.messages]
+        ids = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False, return_tensors="pt")
+        with torch.no_grad():
+            alone = [plain_embedded(input_ids=ids[:, : n + 1]).logits.item() for n in range(ids.shape[1])]
+        assert trace.values == pytest.approx(alone[-len(trace.values) :], abs=1e-5)
+
+
+def test_a_trace_moves_no_bit_of_a_reward_and_follows_the_swap(embedded_scorer):
+    a, b = build_conversations(PROMPT, ANSWERS[:2], "Be careful.")
+    plain = embedded_scorer.compare_conversations(a, b)
+    comparison, trace_a, trace_b = embedded_scorer.trace_conversations(a, b)
+    assert (comparison.reward_a, comparison.reward_b) == (plain.reward_a, plain.reward_b)
+    assert embedded_scorer.trace_conversations(b, a)[1:] == (trace_b, trace_a)
+
+
+def test_a_trace_where_one_answer_begins_with_the_other_or_both_are_the_same(exact_scorer):
+    short, long, same = build_conversations(PROMPT, ["20 - 5 = 15", "20 - 5 = 15, and", "20 - 5 = 15"])
+    _, trace_short, trace_long = exact_scorer.trace_conversations(short, long)
+    assert trace_short.values[:-1] == trace_long.values[: len(trace_short.values) - 1]
+    _, one, other = exact_scorer.trace_conversations(short, same)
+    assert one == other
+
+
+def test_traces_of_different_prompts_are_refused(exact_scorer):
+    (a,), (b,) = build_conversations("p", ["a"]), build_conversations("q", ["a"])
+    with pytest.raises(RoleOrderError, match="same prompt"):
+        exact_scorer.trace_conversations(a, b)
 
 
 def test_score_keeps_the_order_of_mixed_prompts(exact_scorer):

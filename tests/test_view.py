@@ -3,14 +3,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from string import Formatter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inform_demo.preference import preference_probability
 from inform_demo.types import Comparison, RewardTrace
-from inform_demo.ui import view
+from inform_demo.ui import result_view, view
 from inform_demo.ui.handlers import Inputs, ModelStatus, Outcome
-from inform_demo.ui.texts import ENGLISH
+from inform_demo.ui.texts import ENGLISH, LANGUAGES, flatten, resolve_texts
 from tests.doubles import REPORT
 
 NASTY = "<img src=x onerror=alert(1)>'\"&{{constructor}}${document.title}"
@@ -113,7 +116,7 @@ def test_the_verdict_says_it_in_words(rewards, words):
 
 def test_the_tie_band_of_the_server_decides():
     assert "Too close to call" in view.render_verdict(ENGLISH, outcome(1.0, 0.0), 0.3)
-    assert "up to 80 %" in view.render_details(ENGLISH, outcome(1.0, 0.0), 0.3)
+    assert "up to 80 %" in view.render_words(ENGLISH, 0.3)
 
 
 def bars(markup: str) -> list[tuple[float, float]]:
@@ -146,35 +149,118 @@ def test_only_the_embedded_model_carries_the_warning_and_the_way_out():
 
 
 def test_published_rewards_stand_beside_ours():
-    text = Outline(view.render_details(ENGLISH, outcome(1.5, 1.25, published=(4.96875, 2.890625)), 0.05)).text
+    text = Outline(view.render_details(ENGLISH, outcome(1.5, 1.25, published=(4.96875, 2.890625)))).text
     for part in ("1.50", "1.25", "+0.25", "Published for INF-ORM-70B in bf16 on a GPU", "4.97", "2.89", "+2.08"):
         assert part in text
-    assert "Published" not in view.render_details(ENGLISH, outcome(1.5, 1.25), 0.05)
+    assert "Published" not in view.render_details(ENGLISH, outcome(1.5, 1.25))
 
 
-def test_the_numbers_are_all_there():
-    text = Outline(view.render_details(ENGLISH, outcome(1, 0, model="some/model"), 0.05)).text
+def test_how_it_was_computed_is_all_there():
+    text = Outline(result_view.render_provenance(ENGLISH, outcome(1, 0, model="some/model"))).text
     for part in (
         "1,234",
         "86",
         "34",
         "0.32 s",
         "some/model",
-        "bf16",
-        "up to 55 %",
-        "up to 73 %",
-        "up to 95 %",
-        "above 95 %",
+        "fp32. It computes nothing.",
+        "none. It has no attention.",
     ):
         assert part in text
+
+
+def test_the_words_are_explained_in_percent():
+    text = Outline(view.render_words(ENGLISH, 0.05)).text
+    for part in ("up to 55 %", "up to 73 %", "up to 95 %", "above 95 %"):
+        assert part in text
+
+
+def test_the_count_says_by_how_much_a_text_is_too_long():
+    assert "90 of 100 tokens" in view.render_count(ENGLISH, 90, 100)
+    assert "20 over the limit of 100" in Outline(view.render_count(ENGLISH, 120, 100)).text
+    assert "token" not in view.render_count(ENGLISH, None, 100)
+
+
+def traced(response_a: str, response_b: str) -> Outcome:
+    pieces_a, pieces_b = ((*re.findall(r"\s*\S+", response), "") for response in (response_a, response_b))
+    trace_a, trace_b = (
+        RewardTrace(pieces, tuple(i / 4 for i in range(len(pieces)))) for pieces in (pieces_a, pieces_b)
+    )
+    inputs = Inputs("p", response_a, response_b)
+    return replace(outcome(1, 0), inputs=inputs, trace_a=trace_a, trace_b=trace_b)
+
+
+@given(st.text(st.sampled_from("ab \n<&é"), min_size=1, max_size=40), st.text(st.sampled_from("ab \n<&é"), max_size=40))
+def test_the_difference_holds_every_word_of_both_answers_in_order(response_a, response_b):
+    markup = result_view.render_difference(ENGLISH, traced(response_a, response_b))
+    if "shaded" not in markup:
+        assert response_a.split() == response_b.split()
+        return
+    body = markup[markup.index('<p class="shaded">') :]
+    for letter, other, response in (("a", "b", response_a), ("b", "a", response_b)):
+        kept = re.sub(rf'<span class="only only-{other}".*?</span>', " ", body, flags=re.DOTALL)
+        text = Outline(re.sub(r"<sup>[AB]</sup>", "", kept)).text
+        assert text.split() == response.split(), letter
+
+
+def test_the_difference_refuses_what_would_take_forever():
+    words = " ".join(["word"] * 4000)
+    markup = result_view.render_difference(ENGLISH, traced(words, words + " more"))
+    assert "8,001 words" in markup
+    assert "shaded" not in markup
+
+
+def test_the_plotted_trace_ends_in_the_reward_however_long_it_is():
+    for n in (1, 7, 600, 601, 5000):
+        points = result_view.trace_points(ENGLISH, traced(" ".join("w" * n), "one"))
+        of_a = [i for i, name in enumerate(points["answer"]) if name == "Answer A"]
+        assert len(of_a) <= 600
+        assert points["token"][of_a[-1]] == n + 1
+        assert points["value"][of_a[-1]] == n / 4
+
+
+def test_the_shaded_trace_keeps_the_text_and_marks_by_sign_and_not_by_colour_alone():
+    result = replace(traced("up down", "same"), trace_a=RewardTrace(("up", " down", ""), (0.0, 5.0, -5.0)))
+    markup = result_view.render_trace(ENGLISH, result)
+    assert re.search(r'class="rise" title="rises: \+5.00 → 5.00"> down<sup>\+</sup>', markup)
+    falls = replace(result, trace_a=RewardTrace(("up", " down", ""), (0.0, -5.0, 5.0)))
+    assert 'class="fall" title="falls: −5.00 → −5.00"> down<sup>−</sup>' in result_view.render_trace(ENGLISH, falls)
+    assert "−5.00" in Outline(markup).text
+    long = result_view.render_trace(ENGLISH, traced(" ".join("w" * 1000), "one"))
+    assert "Every 6th token is listed." in long
+
+
+@pytest.mark.parametrize("differences", [(0.0, 0.0), (0.0, 0.25)])
+def test_the_order_check_says_zero_only_where_it_is_zero(differences):
+    text = Outline(result_view.render_order_check(ENGLISH, differences)).text
+    assert ("difference 0" in text) == (differences == (0.0, 0.0))
+    assert ("0.25" in text) == (differences != (0.0, 0.0))
+
+
+def test_every_word_of_both_languages_fills_the_same_braces():
+    english, chinese = (flatten(LANGUAGES[language]) for language in ("en", "zh"))
+    assert english.keys() == chinese.keys()
+    for key, words in english.items():
+        fields = [
+            sorted(field for _, field, _, _ in Formatter().parse(text) if field) for text in (words, chinese[key])
+        ]
+        assert fields[0] == fields[1], key
+    assert resolve_texts("zh-CN,zh;q=0.9,en;q=0.8") is LANGUAGES["zh"]
+    for header in (None, "", "de-DE,zh", "*", "en;q=0.5"):
+        assert resolve_texts(header) is LANGUAGES["en"]
+    same = [key for key, words in english.items() if words == chinese[key] and not words.isascii() and len(words) > 8]
+    assert same == []
 
 
 @pytest.mark.parametrize(
     "markup",
     [
         view.render_error(ENGLISH, NASTY),
+        result_view.render_trace(ENGLISH, traced(NASTY, NASTY + " x")),
+        result_view.render_difference(ENGLISH, traced(NASTY, NASTY + " x")),
+        result_view.render_provenance(ENGLISH, outcome(1, 0, model=NASTY)),
         view.render_verdict(ENGLISH, outcome(1, 0, model=NASTY), 0.05),
-        view.render_details(ENGLISH, outcome(1, 0, model=NASTY, published=(1.0, 2.0)), 0.05),
+        view.render_details(ENGLISH, outcome(1, 0, model=NASTY, published=(1.0, 2.0))),
         view.render_status(ENGLISH, ModelStatus("failed", NASTY, 1.0, detail=NASTY)),
         view.render_status(ENGLISH, ModelStatus("loading", NASTY, 1.0)),
         view.render_status(ENGLISH, ModelStatus("ready", "x", 1.0, replace(REPORT, model=NASTY, placement=NASTY))),

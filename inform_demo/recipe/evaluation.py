@@ -7,7 +7,6 @@ model.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +15,11 @@ from typing import Any
 from tqdm import tqdm
 
 from inform_demo.errors import ConversationTooLongError, DataError
+from inform_demo.preference import wilson_interval
 from inform_demo.recipe.pairs import read_pairs
 from inform_demo.types import PreferencePair, Scorer
 
 logger = logging.getLogger(__name__)
-
-# Two-sided 95 % of the normal distribution.
-_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -69,15 +66,6 @@ def evaluation_from_dict(value: dict[str, Any]) -> Evaluation:
     names = SubsetResult.__dataclass_fields__
     subsets = tuple(SubsetResult(**{name: subset[name] for name in names}) for subset in value["subsets"])
     return Evaluation(**{**value, "subsets": subsets})
-
-
-def wilson_interval(n_won: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share; unlike the normal one it stays within [0, 1] and is right near its ends."""
-    share = n_won / n
-    center = share + _Z**2 / (2 * n)
-    spread = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n * n))
-    scale = 1 + _Z**2 / n
-    return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)
 
 
 def evaluate_file(scorer: Scorer, path: Path, *, skip_invalid: bool = False) -> Evaluation:

@@ -1,15 +1,226 @@
 """The Batch tab: where its parts stand and what its events call.
 
-Knows gradio's components and events; knows nothing of rewards or markup.
+A run is a chain of short events, each with its place in the one queue: an event that held the model for a whole file
+would keep every other visitor waiting for minutes. The browser asks for the next step until the file is done or Stop
+was pressed; the rows done so far are kept on the server for as long as the tab is open. Knows gradio; nothing of
+rewards or markup.
 """
 
 from __future__ import annotations
 
-import gradio as gr
+import json
+from pathlib import Path
+from typing import Any
 
+import gradio as gr
+import pandas as pd
+
+from inform_demo.batch import BatchRun, summarise
+from inform_demo.batch_files import LABEL_IS_A, Columns, Table, guess_columns, read_table
 from inform_demo.config import ServeConfig
+from inform_demo.errors import InputError
 from inform_demo.slot import ScorerSlot
-from inform_demo.ui.events import I18N, Static
+from inform_demo.types import LoadReport
+from inform_demo.ui import batch_view, handlers, view
+from inform_demo.ui.batch_export import EXPORTS, row_values
+from inform_demo.ui.batch_panel import BatchPanel, build_batch_panel
+from inform_demo.ui.events import (
+    ASIDE,
+    SCORING,
+    Static,
+    api_error,
+    in_every_language,
+    texts_of,
+    words_of,
+)
+from inform_demo.ui.texts import ENGLISH, Texts
+
+# How long one step holds the model: short beside the patience of the next visitor, long beside a step's own cost.
+STEP_S = 1.5
+
+# What one call of the API may hold.
+MOST_API_PAIRS = 200
+
+_NO_COLUMN = ""
+
+
+def _read_upload(path: str) -> tuple[str, Table]:
+    """The table of an uploaded file, which is deleted whatever comes of it."""
+    file = Path(path)
+    try:
+        return file.name, read_table(file.read_bytes(), file.name)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _connect_file(tab: BatchPanel) -> None:
+    def read(path: str | None, request: gr.Request) -> dict[Any, Any]:
+        t = texts_of(request)
+        if path is None:
+            return {tab.file_note: gr.skip()}
+        closed = {
+            tab.file: None,
+            tab.setup: gr.Column(visible=False),
+            tab.result: gr.Column(visible=False),
+            tab.progress: "",
+            tab.table_state: None,
+            tab.run_state: None,
+            tab.run: gr.Button(value=t.batch.run, interactive=False),
+        }
+        try:
+            name, table = _read_upload(path)
+        except Exception as error:
+            return {**closed, tab.file_note: view.paragraph(words_of(error, t), "message")}
+        guess = guess_columns(table.columns)
+        chosen = (guess.prompt, guess.response_a, guess.response_b, guess.label) if guess else (None,) * 4
+        nothing = (t.batch.column_none, _NO_COLUMN)
+        names = [(column, column) for column in table.columns]
+        choices = ([nothing, *names], names, names, [nothing, *names, (LABEL_IS_A, LABEL_IS_A)])
+        dropdowns = [
+            gr.Dropdown(options, value=value or (_NO_COLUMN if nothing in options else None))
+            for options, value in zip(choices, chosen, strict=True)
+        ]
+        return {
+            **closed,
+            tab.file_note: batch_view.render_file_read(t, name, table),
+            tab.setup: gr.Column(visible=True),
+            tab.preview: gr.Dataframe(
+                batch_view.preview_rows(table), headers=list(table.columns), datatype=["str"] * len(table.columns)
+            ),
+            **dict(zip(tab.columns, dropdowns, strict=True)),
+            tab.table_state: table,
+            tab.run: gr.Button(value=t.batch.run, interactive=True),
+        }
+
+    outputs = [
+        tab.file, tab.file_note, tab.setup, tab.preview, *tab.columns, tab.result, tab.progress, tab.table_state,
+        tab.run_state, tab.run,
+    ]  # fmt: skip
+    tab.file.upload(read, tab.file, outputs, **ASIDE)
+
+    def forget(request: gr.Request) -> tuple[None, Any]:
+        return None, gr.Button(value=texts_of(request).batch.run)
+
+    # Another meaning of the columns is another run.
+    gr.on([column.input for column in tab.columns], forget, None, [tab.run_state, tab.run], **ASIDE)
+
+
+def _show(tab: BatchPanel, run: BatchRun, report: LoadReport, tie_band: float, t: Texts) -> dict[Any, Any]:
+    """What the rows done so far say."""
+    return {
+        tab.result: gr.Column(visible=True),
+        tab.summary: batch_view.render_summary(t, summarise(run.done, tie_band), report),
+        tab.plot: gr.BarPlot(
+            pd.DataFrame(batch_view.histogram_points(run.done)),
+            x_title=t.batch.histogram,
+            y_title=t.batch.histogram_rows,
+            color_map=None,
+        ),
+        tab.plot_table: batch_view.render_histogram_table(t, run.done),
+        tab.table: gr.Dataframe(batch_view.table_rows(t, run.done, tie_band), headers=batch_view.table_headers(t)),
+    }
+
+
+def _step(
+    slot: ScorerSlot, table: Table | None, run: BatchRun | None, columns: tuple[str | None, ...], t: Texts
+) -> tuple[BatchRun, str]:
+    """Go on with a run, or begin one; a fault becomes the words beside it, and the rows done stay."""
+    prompt, a, b, label = columns
+    try:
+        if table is None or not a or not b:
+            raise InputError(t.batch.columns_missing)  # noqa: TRY301 - said in the same place as any other fault
+        if run is None or run.is_finished:
+            run = BatchRun(table.rows, Columns(prompt or None, a, b, label or None))
+        run.advance(slot.get(handlers.LOAD_WAIT_S), STEP_S)
+    except Exception as error:
+        run = run or BatchRun((), Columns(None, "", ""))
+        return run, batch_view.render_progress(t, run, "failed", words_of(error, t))
+    return run, batch_view.render_progress(t, run, "done" if run.is_finished else "running")
+
+
+def _connect_run(tab: BatchPanel, slot: ScorerSlot, tie_band: float) -> None:
+    def step(
+        table: Table | None, run: BatchRun | None, request: gr.Request, *columns: str | None
+    ) -> tuple[BatchRun, str]:
+        return _step(slot, table, run, columns, texts_of(request))
+
+    def stopped(run: BatchRun | None, html: str, request: gr.Request) -> str:
+        if run is None or run.is_finished or 'data-state="running"' not in html:
+            return html
+        return batch_view.render_progress(texts_of(request), run, "stopped")
+
+    def show(run: BatchRun | None, request: gr.Request) -> dict[Any, Any]:
+        if run is None or not run.done:
+            return {tab.result: gr.Column(visible=False)}
+        return _show(tab, run, slot.get(0).report, tie_band, texts_of(request))
+
+    def buttons(key: str) -> str:
+        return (
+            f"[{{__type__: 'update', value: inform.say('batch_{key}'), interactive: {json.dumps(key != 'running')}}}, "
+            f"{{__type__: 'update', interactive: {json.dumps(key == 'running')}}}]"
+        )
+
+    silent = in_every_language(lambda t: view.paragraph(t.batch.no_answer, "message"))
+    shown = [tab.result, tab.summary, tab.plot, tab.plot_table, tab.table]
+    started = tab.run.click(
+        None, None, [tab.run, tab.stop], js=f"() => {{ inform.startBatch(); return {buttons('running')}; }}"
+    )
+    inputs = [tab.table_state, tab.run_state, *tab.columns]
+    stepping: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private", **SCORING}
+    for event in (started.then(step, inputs, [tab.run_state, tab.progress], **stepping),
+                  tab.next.click(step, inputs, [tab.run_state, tab.progress], **stepping)):  # fmt: skip
+        event.success(None, tab.progress, None, js="(html) => { inform.nextBatch(html); }")
+        event.failure(None, None, tab.progress, js=f"() => {{ inform.endBatch(); return {silent}; }}")
+    # Pressed by the script when a run ends, for whatever reason.
+    end = gr.Button(visible="hidden", elem_id="batch-end")
+    ended = end.click(stopped, [tab.run_state, tab.progress], tab.progress, **ASIDE)
+    ended.then(show, tab.run_state, shown, **ASIDE).then(
+        None,
+        tab.progress,
+        [tab.run, tab.stop],
+        js=f"(html) => html.includes('data-state=\"done\"') ? {buttons('run')} : {buttons('go_on')}",
+    )
+    tab.stop.click(None, None, [tab.stop], js="() => inform.stopBatch()")
+
+
+def _connect_downloads(tab: BatchPanel) -> None:
+    for button, (name, (write, file_name, media_type)) in zip(tab.downloads, EXPORTS.items(), strict=True):
+        del name
+
+        def export(run: BatchRun | None, write: Any = write) -> str:
+            return write(run.done) if run else ""
+
+        # Handed to the browser as text, so that nothing is left on the server's disk.
+        button.click(export, tab.run_state, tab.payload, **ASIDE).then(
+            None, tab.payload, None, js=f"(text) => {{ inform.save(text, {file_name!r}, {media_type!r}); }}"
+        )
+
+
+def _connect_api(slot: ScorerSlot, tie_band: float) -> None:
+    def batch(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Compare up to 200 pairs; a pair that cannot be scored keeps its reason and the rest go on.
+
+        Args:
+            pairs: objects with prompt (text, or a list of {"role", "content"} messages), response_a, response_b and
+                optionally label, the better answer: "a", "b" or "tie".
+
+        Returns:
+            rows, in order, each with row (from 1), prompt, response_a, response_b, label, error ("" if none) and the
+            numbers of /compare; and summary: n_scored, n_failed, n_a, n_b, n_tie, n_labelled, n_right, accuracy with
+            its 95 % interval low and high, longer_preferred and length_correlation.
+        """
+        try:
+            if not isinstance(pairs, list) or not all(isinstance(pair, dict) for pair in pairs):
+                raise InputError('Expected a list of objects with "prompt", "response_a" and "response_b".')  # noqa: TRY301
+            if not 0 < len(pairs) <= MOST_API_PAIRS:
+                raise InputError(f"Expected 1 to {MOST_API_PAIRS} pairs a call; got {len(pairs)}.")  # noqa: TRY301
+            run = BatchRun(tuple(pairs), Columns("prompt", "response_a", "response_b", "label"))
+            run.advance(slot.get(handlers.LOAD_WAIT_S), float("inf"))
+        except Exception as error:
+            raise api_error(error, ENGLISH) from None
+        return {"rows": [row_values(row) for row in run.done], "summary": vars(summarise(run.done, tie_band))}
+
+    gr.events.api(batch, api_name="batch", **SCORING)
 
 
 def build_batch_tab(demo: gr.Blocks, slot: ScorerSlot, config: ServeConfig) -> list[Static]:
@@ -18,5 +229,9 @@ def build_batch_tab(demo: gr.Blocks, slot: ScorerSlot, config: ServeConfig) -> l
     Returns:
         The parts that are HTML of ours and change with the language only.
     """
-    gr.Markdown(I18N("batch_title"))
-    return []
+    tab, statics = build_batch_panel()
+    _connect_file(tab)
+    _connect_run(tab, slot, config.tie_band)
+    _connect_downloads(tab)
+    _connect_api(slot, config.tie_band)
+    return statics

@@ -1,21 +1,22 @@
-"""The Compare tab: where its parts stand and what its events call.
+"""The Compare tab: fields, the button, the verdict, and its API.
 
-Knows gradio's components and events; knows nothing of rewards or markup, which `handlers` and `view` make.
+The main path of the page: a click starts here, goes through `handlers.compare` to the scorer, and comes back as the
+verdict. Knows gradio's components and events; knows nothing of rewards or markup, which `handlers` and `view` make.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
+from inform_demo.types import parse_messages
 from inform_demo.ui import handlers, view
 from inform_demo.ui.events import (
+    ASIDE,
     I18N,
     SCORING,
     Static,
@@ -26,135 +27,90 @@ from inform_demo.ui.events import (
     toast,
     words_of,
 )
-from inform_demo.ui.examples import EXAMPLES
+from inform_demo.ui.inputs_panel import (
+    InputsPanel,
+    build_examples,
+    build_inputs_panel,
+    connect_counts,
+    connect_fills,
+    connect_memory,
+    connect_turns,
+    inputs_of,
+)
+from inform_demo.ui.result_panel import ResultPanel, build_result_panel, connect_result, show_result
 from inform_demo.ui.texts import ENGLISH, Texts
 
 
-@dataclass(frozen=True)
-class _Tab:
-    """The components that events read and write."""
-
-    fields: tuple[gr.Textbox, ...]
-    compare: gr.Button
-    swap: gr.Button
-    clear: gr.Button
-    examples: tuple[gr.Button, ...]
-    verdict: gr.HTML
-    details: gr.HTML
-
-
-def _build_fields() -> tuple[gr.Textbox, ...]:
-    prompt = gr.Textbox(
-        label=I18N("page_prompt"), placeholder=I18N("page_prompt_placeholder"), lines=3, max_lines=12, elem_id="prompt"
-    )
-    with gr.Row(elem_id="answers"):
-        response_a, response_b = (
-            gr.Textbox(
-                label=I18N(f"page_answer_{letter}"),
-                placeholder=I18N("compare_answer_placeholder"),
-                lines=6,
-                max_lines=16,
-                elem_id=f"answer-{letter}",
-                min_width=300,
-            )
-            for letter in "ab"
-        )
-    with gr.Accordion(I18N("compare_system_fold"), open=False):
-        system = gr.Textbox(
-            label=I18N("page_system"),
-            show_label=False,
-            placeholder=I18N("compare_system_placeholder"),
-            lines=2,
-            max_lines=8,
-        )
-    return prompt, response_a, response_b, system
-
-
-def _build_tab() -> tuple[_Tab, list[Static]]:
-    fields = _build_fields()
-    with gr.Row(elem_id="actions"):
-        compare = gr.Button(I18N("compare_compare_hint"), variant="primary", elem_id="compare", scale=0, min_width=240)
-        swap = gr.Button(I18N("compare_swap"), elem_id="swap", scale=0, min_width=170)
-        clear = gr.Button(I18N("page_clear"), elem_id="clear", scale=0, min_width=90)
-    with gr.Row(elem_id="examples"):
-        label = gr.HTML(view.render_examples_label(ENGLISH), elem_id="examples-label", apply_default_css=False)
-        examples = tuple(gr.Button(example.label, size="sm", scale=0, min_width=80) for example in EXAMPLES)
-    verdict = gr.HTML(
-        view.render_empty(ENGLISH),
-        elem_id="verdict",
-        apply_default_css=False,
-        js_on_load=live_region("compare_verdict_label"),
-    )
-    details = gr.HTML("", elem_id="details", apply_default_css=False)
-    tab = _Tab(fields, compare, swap, clear, examples, verdict, details)
-    return tab, [(label, view.render_examples_label), (verdict, view.render_empty)]
-
-
-def _connect_compare(tab: _Tab, slot: ScorerSlot, tie_band: float) -> None:
+def _connect_compare(
+    inputs: InputsPanel,
+    button: gr.Button,
+    verdict: gr.HTML,
+    details: gr.HTML,
+    outcome: gr.State,
+    result: ResultPanel,
+    slot: ScorerSlot,
+) -> None:
     """Button, shortcut (which presses the button) and what is shown before, meanwhile and afterwards."""
 
-    def show_verdict(
-        prompt: str, response_a: str, response_b: str, system: str, request: gr.Request
-    ) -> Iterator[tuple[str, str]]:
+    def show_verdict(request: gr.Request, percent: float, *texts: str) -> Iterator[tuple[Any, ...]]:
         t = texts_of(request)
         try:
-            outcome = handlers.compare(slot, handlers.Inputs(prompt, response_a, response_b, system), t)
+            compared = handlers.compare(slot, inputs_of(texts, t), t)
         except Exception as error:
             message = words_of(error, t)
-            yield view.render_error(t, message), ""
+            yield view.render_error(t, message), "", None
             raise toast(message, t.compare.not_compared) from None
-        yield view.render_verdict(t, outcome, tie_band), view.render_details(t, outcome, tie_band)
+        yield view.render_verdict(t, compared, percent / 100), view.render_details(t, compared), compared
 
-    def button(label: str, interactive: bool) -> dict[str, Any]:
+    def update(label: str, interactive: bool) -> dict[str, Any]:
         return {"__type__": "update", "value": label, "interactive": interactive}
 
     def busy(t: Texts) -> list[Any]:
-        return [button(t.compare.comparing, interactive=False), view.render_busy(t), ""]
+        return [update(t.compare.comparing, interactive=False), view.render_busy(t), ""]
 
     def no_answer(t: Texts) -> str:
         return view.render_error(t, f"{t.page.no_answer} {t.page.text_kept}")
 
     # Where no answer came back at all (queue full, server gone) the handler could not say so: the script does.
     finish = f"""(verdict) => {{
-        inform.showVerdict();
-        const ready = {in_every_language(lambda t: button(t.compare.compare_hint, interactive=True))};
-        return [ready, verdict.includes("data-busy") ? {in_every_language(no_answer)} : {{"__type__": "update"}}];
+        const ready = {in_every_language(lambda t: update(t.compare.compare_hint, interactive=True))};
+        const silent = verdict.includes("data-busy");
+        const told = silent ? {in_every_language(no_answer)} : {{"__type__": "update"}};
+        return [ready, told, inform.finishCompare(verdict)];
     }}"""
-    scored = tab.compare.click(
+    fields = list(inputs.fields)
+    scored = button.click(
         None,
-        None,
-        [tab.compare, tab.verdict, tab.details],
-        js=f"() => {{ inform.startCompare(); return {in_every_language(busy)}; }}",
+        fields,
+        [button, verdict, details],
+        js=f"(...texts) => {{ inform.startCompare(texts); return {in_every_language(busy)}; }}",
     ).then(
         show_verdict,
-        list(tab.fields),
-        [tab.verdict, tab.details],
+        [result.tie_band, *fields],
+        [verdict, details, outcome],
         show_progress="minimal",
-        show_progress_on=tab.verdict,
+        show_progress_on=verdict,
         api_visibility="private",
         **SCORING,
     )
+
+    def show(compared: handlers.Outcome | None, name: str, address: str, request: gr.Request) -> dict[Any, Any]:
+        return show_result(result, compared, name, address, request)
+
     # In Gradio 6.31 `then` does not follow a failure, whatever its documentation says.
     for after in (scored.then, scored.failure):
-        after(None, tab.verdict, [tab.compare, tab.verdict], js=finish)
-
-
-def _connect_fields(demo: gr.Blocks, tab: _Tab) -> None:
-    """Swap, clear, examples and the memory over a reload: all in the visitor's browser, none of it asks the server."""
-    fields = list(tab.fields)
-    outputs = [*fields, tab.verdict, tab.details]
-    empty = in_every_language(lambda t: [view.render_empty(t), ""])
-    tab.swap.click(None, fields, outputs, js=f"(p, a, b, s) => [p, b, a, s, ...{empty}]")
-    tab.clear.click(None, None, outputs, js=f'() => ["", "", "", "", ...{empty}]')
-    for button, example in zip(tab.examples, EXAMPLES, strict=True):
-        texts = json.dumps([example.prompt, example.response_a, example.response_b, ""])
-        button.click(None, None, outputs, js=f"() => [...{texts}, ...{empty}]")
-    gr.on([field.change for field in fields], None, fields, None, js="(...texts) => { inform.remember(...texts); }")
-    demo.load(None, fields, fields, js="(...texts) => inform.recall(...texts)")
+        after(None, verdict, [button, verdict, result.timing], js=finish)
+        after(show, [outcome, result.export_format, result.address], result.shown, **ASIDE)
 
 
 def _connect_api(slot: ScorerSlot) -> None:
-    def compare(prompt: str, response_a: str, response_b: str, system: str = "") -> dict[str, Any]:
+    def compare(
+        prompt: str,
+        response_a: str,
+        response_b: str,
+        system: str = "",
+        earlier_turns: list[dict[str, str]] | None = None,
+    ) -> dict[str, Any]:
         """Say which of two answers to a prompt the reward model prefers, and by how much.
 
         Args:
@@ -162,19 +118,54 @@ def _connect_api(slot: ScorerSlot) -> None:
             response_a: one answer.
             response_b: the other answer.
             system: an optional system prompt.
+            earlier_turns: messages before the prompt, each {"role": "user" or "assistant", "content": text}.
 
         Returns:
             reward_a, reward_b, margin (reward_a - reward_b), preference_probability (the model's belief that A is
             better), preferred ("a", "b" or "tie"), n_tokens_a, n_tokens_b, n_tokens_shared, elapsed_s, model and
             precision.
         """
-        inputs = handlers.Inputs(prompt, response_a, response_b, system)
-        try:
-            return handlers.compare(slot, inputs).comparison.to_dict()
-        except Exception as error:
-            raise api_error(error, ENGLISH) from None
+        return _answer(slot, prompt, response_a, response_b, system, earlier_turns).comparison.to_dict()
+
+    def trace(
+        prompt: str,
+        response_a: str,
+        response_b: str,
+        system: str = "",
+        earlier_turns: list[dict[str, str]] | None = None,
+    ) -> dict[str, Any]:
+        """Compare two answers and read the score head at every token of both. Exploratory: only the end was trained.
+
+        Args:
+            prompt: what was asked.
+            response_a: one answer.
+            response_b: the other answer.
+            system: an optional system prompt.
+            earlier_turns: messages before the prompt, each {"role": "user" or "assistant", "content": text}.
+
+        Returns:
+            comparison (the object of /compare), trace_a and trace_b, each with pieces (the answer's text by token, the
+            last one empty) and values (the head's output after each; the last one is the reward).
+        """
+        outcome = _answer(slot, prompt, response_a, response_b, system, earlier_turns)
+        return {
+            "comparison": outcome.comparison.to_dict(),
+            "trace_a": outcome.trace_a.to_dict(),
+            "trace_b": outcome.trace_b.to_dict(),
+        }
 
     gr.events.api(compare, api_name="compare", **SCORING)
+    gr.events.api(trace, api_name="trace", **SCORING)
+
+
+def _answer(
+    slot: ScorerSlot, prompt: str, response_a: str, response_b: str, system: str, earlier_turns: object
+) -> handlers.Outcome:
+    try:
+        turns = parse_messages(earlier_turns) if earlier_turns else ()
+        return handlers.compare(slot, handlers.Inputs(prompt, response_a, response_b, system, turns))
+    except Exception as error:
+        raise api_error(error, ENGLISH) from None
 
 
 def build_compare_tab(demo: gr.Blocks, slot: ScorerSlot, config: ServeConfig) -> list[Static]:
@@ -183,8 +174,27 @@ def build_compare_tab(demo: gr.Blocks, slot: ScorerSlot, config: ServeConfig) ->
     Returns:
         The parts that are HTML of ours and change with the language only.
     """
-    tab, statics = _build_tab()
-    _connect_compare(tab, slot, config.tie_band)
-    _connect_fields(demo, tab)
+    inputs = build_inputs_panel()
+    with gr.Row(elem_id="actions"):
+        button = gr.Button(I18N("compare_compare_hint"), variant="primary", elem_id="compare", scale=0, min_width=240)
+        swap = gr.Button(I18N("compare_swap"), elem_id="swap", scale=0, min_width=170)
+        clear = gr.Button(I18N("page_clear"), elem_id="clear", scale=0, min_width=90)
+    examples, label = build_examples()
+    verdict = gr.HTML(
+        view.render_empty(ENGLISH),
+        elem_id="verdict",
+        apply_default_css=False,
+        js_on_load=live_region("compare_verdict_label"),
+    )
+    details = gr.HTML("", elem_id="details", apply_default_css=False)
+    outcome = gr.State(None)
+    result = build_result_panel(config.tie_band)
+    _connect_compare(inputs, button, verdict, details, outcome, result, slot)
+    connect_counts(inputs, slot)
+    connect_turns(inputs)
+    connect_fills(inputs, swap, clear, examples, [verdict, details, result.column])
+    connect_memory(demo, inputs, [verdict, details, result.column])
+    demo.load(None, None, result.address, js="() => location.origin + location.pathname")
+    connect_result(result, slot, outcome, list(inputs.fields), verdict)
     _connect_api(slot)
-    return statics
+    return [(label, view.render_examples_label), *result.statics]

@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from inform_demo.errors import InformError
+from inform_demo.ui.examples import EXAMPLES
 from inform_demo.ui.texts import LANGUAGES, Texts, flatten, resolve_texts
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,12 @@ SCORING: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1}
 ASIDE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 # Gradio translates labels in the browser, by these keys; what is rendered here goes by the request.
-I18N = gr.I18n(**{language: flatten(texts) for language, texts in LANGUAGES.items()})
+I18N = gr.I18n(
+    **{
+        language: flatten(texts) | {f"example_{i}": example.label_in(language) for i, example in enumerate(EXAMPLES)}
+        for language, texts in LANGUAGES.items()
+    }
+)
 
 # A piece of the page that is HTML of ours, and how it is rendered in a language.
 Static = tuple[gr.HTML, Callable[[Texts], str]]

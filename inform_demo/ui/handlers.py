@@ -6,17 +6,31 @@ torch; it raises `InformError`, and whoever shows it turns it into text.
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inform_demo.errors import EmptyTextError, InputError, InvalidTextError
+from inform_demo.errors import ConversationTooLongError, EmptyTextError, InputError, InvalidTextError
 from inform_demo.slot import ScorerSlot, SlotState
-from inform_demo.types import Comparison, LoadReport, Message, RewardTrace, build_conversations
+from inform_demo.types import (
+    ROLES,
+    Comparison,
+    Conversation,
+    LoadReport,
+    Message,
+    RewardTrace,
+    build_conversations,
+    parse_messages,
+)
 from inform_demo.ui.examples import published_rewards
 from inform_demo.ui.texts import ENGLISH, Texts
 
 # Far above what any limit of tokens lets through; it keeps a pasted library from being tokenised only to be refused.
 MAX_CHARACTERS = 1_000_000
+
+# Earlier exchanges the page has fields for; programs may send more.
+MAX_EXCHANGES = 6
 
 # How long a comparison waits for a model that is still loading: 70B from a warm disk takes a few minutes.
 LOAD_WAIT_S = 600.0
@@ -111,22 +125,118 @@ def compare(slot: ScorerSlot, inputs: Inputs, t: Texts = ENGLISH) -> Outcome:
         InputError: a text is missing, is no text, or is too long; the message names the field and the numbers.
         ScoringError: the model is not there or failed.
     """
-    inputs = Inputs(
+    inputs = _check(inputs, t)
+    a, b = build_conversations(
+        inputs.prompt, (inputs.response_a, inputs.response_b), inputs.system, inputs.earlier_turns
+    )
+    scorer = slot.get(LOAD_WAIT_S)
+    try:
+        comparison, trace_a, trace_b = scorer.trace_conversations(a, b)
+    except ConversationTooLongError as error:
+        field = t.page.answer_b if error.what.startswith("Answer B") else t.page.answer_a
+        excess = error.n_tokens - error.max_tokens
+        raise InputError(
+            t.page.too_long.format(field=field, n_tokens=error.n_tokens, max_tokens=error.max_tokens, excess=excess)
+        ) from None
+    published = None
+    if not inputs.system and not inputs.earlier_turns:
+        published = published_rewards(inputs.prompt, inputs.response_a, inputs.response_b)
+    return Outcome(inputs, comparison, trace_a, trace_b, scorer.report, published, time.time())
+
+
+def check_order(slot: ScorerSlot, outcome: Outcome) -> tuple[float, float]:
+    """Score a compared pair with A and B exchanged; how much the reward of each answer differs.
+
+    Raises:
+        ScoringError: the model is not there or failed.
+    """
+    given = outcome.inputs
+    b, a = build_conversations(given.prompt, (given.response_b, given.response_a), given.system, given.earlier_turns)
+    swapped = slot.get(LOAD_WAIT_S).compare_conversations(b, a)
+    return swapped.reward_b - outcome.comparison.reward_a, swapped.reward_a - outcome.comparison.reward_b
+
+
+def count_tokens(slot: ScorerSlot, inputs: Inputs) -> tuple[int | None, int | None, int]:
+    """Tokens of both conversations while they are being written, and the limit.
+
+    A count is None where there is nothing to count yet, or no model to count with. Never blocks and never raises for
+    what a visitor typed: that is said when they compare.
+    """
+    if slot.status().state != "ready":
+        return None, None, 0
+    scorer = slot.get(0)
+
+    def count(response: str) -> int | None:
+        if max(len(inputs.prompt), len(response)) > MAX_CHARACTERS:
+            return None
+        try:
+            (one,) = build_conversations(inputs.prompt, [response], inputs.system.strip(), inputs.earlier_turns)
+            return scorer.count_tokens(one)
+        except InputError:
+            return None
+
+    return count(inputs.response_a), count(inputs.response_b), scorer.report.max_tokens
+
+
+def _check(inputs: Inputs, t: Texts) -> Inputs:
+    return Inputs(
         checked(t.page.prompt, inputs.prompt, t),
         checked(t.page.answer_a, inputs.response_a, t),
         checked(t.page.answer_b, inputs.response_b, t),
         checked_optional(t.page.system, inputs.system, t),
         inputs.earlier_turns,
     )
-    a, b = build_conversations(
-        inputs.prompt, (inputs.response_a, inputs.response_b), inputs.system, inputs.earlier_turns
-    )
-    scorer = slot.get(LOAD_WAIT_S)
-    comparison, trace_a, trace_b = scorer.trace_conversations(a, b)
-    published = None
-    if not inputs.system and not inputs.earlier_turns:
-        published = published_rewards(inputs.prompt, inputs.response_a, inputs.response_b)
-    return Outcome(inputs, comparison, trace_a, trace_b, scorer.report, published, time.time())
+
+
+def read_turns(texts: Sequence[object], t: Texts) -> tuple[Message, ...]:
+    """Earlier turns from the page's fields: question, answer, question, answer, ...; exchanges left blank are none.
+
+    Raises:
+        InputError: an exchange has only one side, or a text that cannot be used; the message names the field.
+    """
+    turns: list[Message] = []
+    for i in range(len(texts) // 2):
+        pair = texts[2 * i : 2 * i + 2]
+        if not any(checked_optional("", text, t) for text in pair):
+            continue
+        for role, name, text in zip(ROLES[1:], (t.compare.turn_user, t.compare.turn_assistant), pair, strict=True):
+            field = name.format(i=i + 1)
+            if not checked_optional(field, text, t):
+                raise EmptyTextError(t.compare.turn_incomplete.format(field=field))
+            turns.append(Message(role, checked(field, text, t)))
+    return tuple(turns)
+
+
+def parse_conversation(pasted: object, t: Texts) -> tuple[str, str, str, list[str]]:
+    """Prompt, answer A, system prompt and earlier turns from a pasted conversation in JSON.
+
+    Returns:
+        Answer A is "" where the user speaks last; the turns are `2 * MAX_EXCHANGES` texts, blank ones last.
+
+    Raises:
+        InputError: it is no JSON, no conversation, or longer than the page has fields for.
+    """
+    source = checked(t.compare.paste_label, pasted, t)
+    try:
+        value = json.loads(source)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            t.compare.paste_bad_json.format(line=error.lineno, column=error.colno, reason=error.msg)
+        ) from None
+    except RecursionError:
+        raise InputError(t.compare.paste_bad_json.format(line=1, column=1, reason="nested too deep")) from None
+    messages = list(parse_messages(value))
+    system = messages.pop(0).content if messages and messages[0].role == "system" else ""
+    response_a = messages.pop().content if messages and messages[-1].role == "assistant" else ""
+    if not messages:
+        raise InputError(t.compare.paste_no_prompt)
+    Conversation((*messages, Message("assistant", "?")))  # raises where the turns do not alternate
+    *earlier, prompt = messages
+    n_exchanges = len(earlier) // 2
+    if n_exchanges > MAX_EXCHANGES:
+        raise InputError(t.compare.paste_too_many.format(limit=MAX_EXCHANGES, count=n_exchanges))
+    turns = [message.content for message in earlier]
+    return prompt.content, response_a, system, turns + [""] * (2 * MAX_EXCHANGES - len(turns))
 
 
 def model_status(slot: ScorerSlot, model: str) -> ModelStatus:

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import ModelConfig, ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import Scorer
@@ -118,10 +119,10 @@ def launch_options(config: ServeConfig) -> dict[str, Any]:
         "show_error": False,
         "enable_monitoring": False,
         "allowed_paths": [],
-        "max_file_size": "1kb",  # the upload route exists though nothing here uploads
+        "max_file_size": MOST_BYTES,
         "ssr_mode": False,
         "pwa": False,
-        "mcp_server": False,
+        "mcp_server": config.mcp,
     }
 
 

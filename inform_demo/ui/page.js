@@ -1,43 +1,126 @@
-// What the page does in the visitor's browser without asking the server: the shortcut, the memory of the four texts, and
-// bringing the verdict into view. Knows element ids of layout.py; reads and writes no HTML.
+// What the page does in the visitor's browser without asking the server: shortcut, words that scripts say, the memory of the
+// texts over a reload, earlier turns, links that carry a comparison, the history. Knows element ids of the layout. Texts
+// are put into fields and text nodes only, never into HTML.
 window.inform = (() => {
+  const TEXTS_KEY = "inform-demo-texts";
+  const HISTORY_KEY = "inform-demo-history";
+  const HISTORY_OFF_KEY = "inform-demo-history-off";
+  const MOST_ENTRIES = 50;
+  const N_BEFORE_TURNS = 4; // prompt, answer A, answer B, system prompt
+  const LINK_PREFIX = "#compare=";
+  const MOST_LINK_BYTES = 8_000_000; // unpacked: a small link can hold a huge text
+
   // The page's labels go by the browser's first language as well.
   const first = navigator.language.toLowerCase().split("-")[0];
   const language = first in window.informWords ? first : "en";
   const say = (key) => window.informWords[language][key];
 
-  const KEY = "inform-demo-texts";
-
   let recalled = false;
+  let turnsShown = 0;
+  let asked = null; // the texts of the comparison under way, and when it was asked for
+  let opened = null;
 
-  // Storage may be full or forbidden; the page works without it.
-  const remember = (...texts) => {
-    // The fields also report a change when they first appear, empty.
-    if (!recalled) return;
+  // A field that was never touched holds null.
+  const asTexts = (values) => values.map((value) => value ?? "");
+  const isTexts = (value) => Array.isArray(value) && value.every((text) => typeof text === "string");
+
+  // Storage may be full or forbidden, and what it holds may be anything: the page works without it.
+  const read = (storage, key) => {
     try {
-      sessionStorage.setItem(KEY, JSON.stringify(texts.map((text) => text ?? "")));
+      return JSON.parse(storage.getItem(key));
     } catch {
-      // Nothing to do: only the memory over a reload is lost.
+      return null;
     }
-    document.getElementById("verdict")?.classList.add("is-stale");
+  };
+  const write = (storage, key, value) => {
+    try {
+      storage.setItem(key, JSON.stringify(value));
+    } catch {
+      // Only the memory is lost.
+    }
   };
 
-  const recall = (...texts) => {
-    recalled = true;
-    if (texts.some((text) => text)) return texts;
-    try {
-      const stored = JSON.parse(sessionStorage.getItem(KEY));
-      if (Array.isArray(stored) && stored.length === texts.length && stored.every((text) => typeof text === "string")) {
-        return stored;
-      }
-    } catch {
-      // Unreadable memory counts as none.
-    }
+  // --- Earlier turns: the style sheet shows the exchanges whose numbers stand in data-turns.
+  const setTurnsShown = (n) => {
+    turnsShown = n;
+    const context = document.getElementById("context");
+    if (context) context.dataset.turns = Array.from({ length: n }, (_, i) => i + 1).join(" ");
+  };
+  const showTurns = (texts) => {
+    const last = texts.findLastIndex((text) => text);
+    setTurnsShown(Math.floor(last / 2) + 1);
+  };
+  const addTurn = () => setTurnsShown(turnsShown + 1);
+  const removeTurn = (i, texts) => {
+    const rest = [...asTexts(texts).slice(0, 2 * i), ...asTexts(texts).slice(2 * i + 2), "", ""];
+    setTurnsShown(Math.max(0, turnsShown - 1));
+    return rest;
+  };
+  const fill = (texts) => {
+    showTurns(texts.slice(N_BEFORE_TURNS));
     return texts;
   };
 
-  const startCompare = () => document.getElementById("verdict")?.classList.remove("is-stale");
+  // --- Links: the texts, deflated, after the "#", which browsers do not send.
+  const pump = async (bytes, transform, most = Infinity) => {
+    const reader = new Blob([bytes]).stream().pipeThrough(transform).getReader();
+    const chunks = [];
+    let n = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return new Uint8Array(await new Blob(chunks).arrayBuffer());
+      n += value.length;
+      if (n > most) throw new Error("too much");
+      chunks.push(value);
+    }
+  };
+  const share = async (texts) => {
+    const bytes = await pump(new TextEncoder().encode(JSON.stringify(asTexts(texts))), new CompressionStream("deflate-raw"));
+    let binary = "";
+    for (const byte of bytes) binary += String.fromCharCode(byte);
+    const code = btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+    return { __type__: "update", value: location.origin + location.pathname + LINK_PREFIX + code, visible: true };
+  };
+  const readLink = async (n) => {
+    const code = location.hash.slice(LINK_PREFIX.length).replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(code), (letter) => letter.charCodeAt(0));
+    const unpacked = await pump(bytes, new DecompressionStream("deflate-raw"), MOST_LINK_BYTES);
+    const texts = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(unpacked));
+    if (!isTexts(texts) || texts.length !== n) throw new Error("not texts");
+    return texts;
+  };
 
+  // --- The memory of this tab. The fields also report a change when they first appear, empty.
+  const remember = (texts) => {
+    if (!recalled) return;
+    write(sessionStorage, TEXTS_KEY, asTexts(texts));
+    document.getElementById("verdict")?.classList.add("is-stale");
+  };
+  const note = (key) => `<p class="placeholder">${say(key)}</p>`;
+  const recall = async (values) => {
+    const texts = asTexts(values);
+    recalled = true;
+    if (location.hash.startsWith(LINK_PREFIX)) {
+      try {
+        const linked = await readLink(texts.length);
+        return [...fill(linked), note("compare_share_opened")];
+      } catch {
+        return [...texts, note("compare_share_broken")];
+      } finally {
+        // A reload shall bring back what was typed since.
+        history.replaceState(null, "", location.pathname + location.search);
+      }
+    }
+    const stored = read(sessionStorage, TEXTS_KEY);
+    const known = isTexts(stored) && stored.length === texts.length && !texts.some((text) => text) ? stored : texts;
+    return [...fill(known), note("compare_empty_verdict")];
+  };
+
+  // --- Comparing
+  const startCompare = (texts) => {
+    asked = { texts: asTexts(texts), at: performance.now() };
+    document.getElementById("verdict")?.classList.remove("is-stale");
+  };
   const showVerdict = () =>
     requestAnimationFrame(() => {
       const verdict = document.getElementById("verdict");
@@ -47,14 +130,113 @@ window.inform = (() => {
       const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
       verdict.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
     });
+  // Parsed apart from the page, where nothing in it can run.
+  const factsOf = (html) => new DOMParser().parseFromString(html, "text/html").querySelector(".verdict")?.dataset;
+  const finishCompare = (html) => {
+    showVerdict();
+    const facts = factsOf(html);
+    if (!asked || !facts?.words) return "";
+    const seconds = Math.max(0, (performance.now() - asked.at) / 1000 - Number(facts.elapsed));
+    const words = say("page_seconds").replace("{seconds:.2f}", seconds.toFixed(2));
+    keep({ words: facts.words, rewards: facts.rewards, texts: asked.texts, at: Date.now() });
+    return `<dl class="provenance"><div><dt>${say("compare_waited")}</dt><dd>${words}</dd></div></dl>`;
+  };
+  // Verdict, published rewards, and the column with the rest.
+  const emptyResults = () => [note("compare_empty_verdict"), "", { __type__: "update", visible: false }];
+
+  // --- History, in this browser only
+  const isEntry = (entry) => isTexts(entry?.texts) && typeof entry.words === "string" && typeof entry.rewards === "string";
+  const entries = () => {
+    const stored = read(localStorage, HISTORY_KEY);
+    return Array.isArray(stored) ? stored.filter(isEntry).slice(0, MOST_ENTRIES) : [];
+  };
+  const setEntries = (list) => {
+    write(localStorage, HISTORY_KEY, list.slice(0, MOST_ENTRIES));
+    drawHistory();
+  };
+  const isKept = () => read(localStorage, HISTORY_OFF_KEY) !== true;
+  const keep = (entry) => {
+    if (isKept()) setEntries([entry, ...entries()]);
+  };
+  const element = (name, properties = {}, ...children) => {
+    const made = Object.assign(document.createElement(name), properties);
+    made.append(...children);
+    return made;
+  };
+  const entryRow = (entry, i) => {
+    const title = entry.texts[0].trim().slice(0, 80);
+    const open = () => {
+      opened = entry.texts;
+      document.getElementById("reopen")?.click();
+    };
+    const remove = () => setEntries(entries().filter((_, j) => j !== i));
+    const button = (key, onclick) =>
+      element("button", { type: "button", onclick, ariaLabel: `${say(key)}: ${title}` }, say(key));
+    return element(
+      "li",
+      {},
+      element("span", { className: "history-title" }, title),
+      element("span", { className: "history-facts" }, `${entry.words} · ${entry.rewards}`),
+      element("span", { className: "history-actions" }, button("compare_history_open", open), button("compare_history_delete", remove)),
+    );
+  };
+  const drawHistory = () => {
+    const list = document.querySelector("#history ul");
+    if (!list) return;
+    const rows = entries().map(entryRow);
+    list.replaceChildren(...(rows.length ? rows : [element("li", { className: "note" }, say("compare_history_empty"))]));
+  };
+  const mountHistory = (root) => {
+    const box = element("input", { type: "checkbox", checked: isKept() });
+    box.onchange = () => write(localStorage, HISTORY_OFF_KEY, !box.checked);
+    const clear = element("button", { type: "button", onclick: () => setEntries([]) }, say("compare_history_clear"));
+    const label = element("label", {}, box, ` ${say("compare_history_keep")}`);
+    root.replaceChildren(
+      element(
+        "details",
+        {},
+        element("summary", {}, say("compare_history")),
+        element("p", { className: "note" }, say("compare_history_note")),
+        element("p", { className: "history-actions" }, label, clear),
+        element("ul"),
+      ),
+    );
+    drawHistory();
+  };
+  const reopened = () => {
+    const texts = opened ?? [];
+    document.getElementById("prompt")?.scrollIntoView({ block: "center" });
+    return fill(texts);
+  };
+
+  // --- Batch: steps follow one another until the file is done or Stop was pressed.
+  let batchStopped = false;
+  const press = (id) => document.getElementById(id)?.click();
+  const startBatch = () => {
+    batchStopped = false;
+  };
+  const stopBatch = () => {
+    batchStopped = true;
+    return { __type__: "update", interactive: false };
+  };
+  const endBatch = () => press("batch-end");
+  const nextBatch = (html) => press(html.includes('data-state="running"') && !batchStopped ? "batch-next" : "batch-end");
+  const save = (text, name, type) => {
+    const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  };
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat) return;
     const button = document.getElementById("compare");
-    if (!button || button.disabled) return;
+    if (!button || button.disabled || !button.offsetParent) return;
     event.preventDefault();
     button.click();
   });
 
-  return { language, say, remember, recall, startCompare, showVerdict };
+  return {
+    language, say, remember, recall, fill, showTurns, addTurn, removeTurn, share, startCompare, finishCompare, emptyResults,
+    mountHistory, reopened, startBatch, stopBatch, endBatch, nextBatch, save,
+  };
 })();

@@ -26,6 +26,8 @@ def build_theme() -> gr.themes.Base:
         input_background_fill_dark="*neutral_900",
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_200",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
         block_background_fill="transparent",
         block_background_fill_dark="transparent",
         block_border_width="0px",

@@ -7,10 +7,11 @@ Knows markup; knows no gradio, no scorer and no layout. Whatever did not come fr
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from html import escape
 
 from inform_demo.config import INFORM_70B
-from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, describe_preference, resolve_preferred
+from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, resolve_degree, resolve_preferred
 from inform_demo.types import Comparison, LoadReport
 from inform_demo.ui.handlers import ModelStatus, Outcome
 from inform_demo.ui.texts import Texts
@@ -35,12 +36,41 @@ def format_percent(probability: float) -> str:
     return f"{probability * 100:.0f} %"
 
 
-def _mark(letter: str) -> str:
+def mark(letter: str) -> str:
+    """The coloured letter that stands for an answer everywhere; always beside words."""
     return f'<span class="mark mark-{letter.lower()}" aria-hidden="true">{letter}</span>'
 
 
-def _paragraph(sentence: str, css_class: str = "note") -> str:
+def paragraph(sentence: str, css_class: str = "note") -> str:
+    """A sentence, escaped, as a paragraph."""
     return f'<p class="{css_class}">{escape(sentence)}</p>'
+
+
+def definitions(rows: Iterable[tuple[str, str]]) -> str:
+    """Names and values, escaped, for a description list."""
+    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
+
+
+def describe(t: Texts, margin: float, tie_band: float) -> str:
+    """The verdict as a sentence."""
+    words = {
+        "tie": t.compare.word_tie,
+        "slightly": t.compare.word_slightly,
+        "better": t.compare.word_better,
+        "clearly": t.compare.word_clearly,
+    }[resolve_degree(margin, tie_band)]
+    preferred = resolve_preferred(margin, tie_band)
+    return words if preferred == "tie" else t.compare.verdict_words.format(letter=preferred.upper(), words=words)
+
+
+def render_count(t: Texts, n_tokens: int | None, max_tokens: int) -> str:
+    """Tokens of an answer with its prompt against the limit; a blank line where there is nothing to count."""
+    if n_tokens is None:
+        return '<p class="count">&nbsp;</p>'
+    if n_tokens <= max_tokens:
+        return f'<p class="count">{escape(t.compare.count.format(n_tokens=n_tokens, max_tokens=max_tokens))}</p>'
+    words = t.compare.count_over.format(n_tokens=n_tokens, max_tokens=max_tokens, excess=n_tokens - max_tokens)
+    return f'<p class="count over"><span aria-hidden="true">⚠ </span>{escape(words)}</p>'
 
 
 def render_title(t: Texts) -> str:
@@ -60,7 +90,7 @@ def render_examples_label(t: Texts) -> str:
 
 def render_empty(t: Texts) -> str:
     """What stands in the verdict's place before the first comparison."""
-    return _paragraph(t.compare.empty_verdict, "placeholder")
+    return paragraph(t.compare.empty_verdict, "placeholder")
 
 
 def render_busy(t: Texts) -> str:
@@ -72,7 +102,7 @@ def render_error(t: Texts, message: str) -> str:
     """An error in words, escaped."""
     return (
         f'<div class="verdict failure"><p class="headline"><span class="mark mark-failure" aria-hidden="true">!</span>'
-        f"<strong>{escape(t.compare.not_compared)}</strong></p>{_paragraph(message, 'message')}</div>"
+        f"<strong>{escape(t.compare.not_compared)}</strong></p>{paragraph(message, 'message')}</div>"
     )
 
 
@@ -81,7 +111,7 @@ def _reward_row(letter: str, label: str, reward: float, scale: float) -> str:
     length = min(abs(reward) / scale, 1.0) * 50
     left = 50 - length if reward < 0 else 50.0
     return (
-        f'<div class="reward">{_mark(letter)}<span class="reward-name">{escape(label)}</span>'
+        f'<div class="reward">{mark(letter)}<span class="reward-name">{escape(label)}</span>'
         f'<span class="reward-value">{format_reward(reward)}</span>'
         f'<span class="track" aria-hidden="true"><span class="bar bar-{letter.lower()}" '
         f'style="left:{left:.2f}%;width:{length:.2f}%"></span></span></div>'
@@ -106,12 +136,13 @@ def _belief(t: Texts, comparison: Comparison) -> str:
         f'<div class="belief-bar" aria-hidden="true"><span class="bar-a" style="width:{p * 100:.2f}%"></span>'
         f'<span class="bar-b" style="width:{(1 - p) * 100:.2f}%"></span></div>'
         f'<p class="belief-values">'
-        f"<span>{_mark('A')}<span>{escape(t.page.answer_a)}: {escape(format_percent(p))}</span></span>"
-        f"<span>{_mark('B')}<span>{escape(t.page.answer_b)}: {escape(format_percent(1 - p))}</span></span></p></div>"
+        f"<span>{mark('A')}<span>{escape(t.page.answer_a)}: {escape(format_percent(p))}</span></span>"
+        f"<span>{mark('B')}<span>{escape(t.page.answer_b)}: {escape(format_percent(1 - p))}</span></span></p></div>"
     )
 
 
-def _embedded_warning(t: Texts, report: LoadReport) -> str:
+def embedded_warning(t: Texts, report: LoadReport) -> str:
+    """What the embedded model is, and how to get the real one; nothing for any other model."""
     if not report.is_embedded:
         return ""
     command = f"INFORM_MODEL={INFORM_70B} python app.py"
@@ -125,27 +156,30 @@ def _embedded_warning(t: Texts, report: LoadReport) -> str:
 def render_verdict(t: Texts, outcome: Outcome, tie_band: float) -> str:
     """The verdict in words, then the rewards, the margin and the model's belief.
 
+    The data attributes are what the visitor's history keeps of it, and the time that was computed.
+
     Args:
         outcome: what was computed.
         tie_band: a probability within this of one half is too close to call.
     """
     comparison = outcome.comparison
     preferred = resolve_preferred(comparison.margin, tie_band)
-    icon = '<span class="mark mark-tie" aria-hidden="true">=</span>' if preferred == "tie" else _mark(preferred.upper())
+    words = describe(t, comparison.margin, tie_band)
+    summary = f"A {format_reward(comparison.reward_a)} · B {format_reward(comparison.reward_b)} · {comparison.model}"
+    icon = '<span class="mark mark-tie" aria-hidden="true">=</span>' if preferred == "tie" else mark(preferred.upper())
     return (
-        f'<div class="verdict"><p class="stale">{escape(t.compare.stale)}</p>'
-        f'<p class="headline">{icon}<strong>{escape(describe_preference(comparison.margin, tie_band))}</strong></p>'
-        f"{_embedded_warning(t, outcome.report)}"
+        f'<div class="verdict" data-words="{escape(words)}" data-elapsed="{comparison.elapsed_s}" '
+        f'data-rewards="{escape(summary)}"><p class="stale">{escape(t.compare.stale)}</p>'
+        f'<p class="headline">{icon}<strong>{escape(words)}</strong></p>'
+        f"{embedded_warning(t, outcome.report)}"
         f'<div class="figures"><div>{_rewards(t, comparison)}'
         f'<p class="margin">{escape(t.page.margin)}: '
         f"<strong>{format_reward(comparison.margin, signed=True)}</strong></p></div>"
-        f"{_belief(t, comparison)}</div>{_paragraph(t.compare.reward_is)}</div>"
+        f"{_belief(t, comparison)}</div>{paragraph(t.compare.reward_is)}</div>"
     )
 
 
-def _published(t: Texts, comparison: Comparison, published: tuple[float, float] | None) -> str:
-    if published is None:
-        return ""
+def _published(t: Texts, comparison: Comparison, published: tuple[float, float]) -> str:
     rows = (
         (comparison.model, comparison.reward_a, comparison.reward_b),
         (t.compare.published, *published),
@@ -161,11 +195,12 @@ def _published(t: Texts, comparison: Comparison, published: tuple[float, float] 
     )
     return (
         f'<div class="published"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"{_paragraph(t.compare.published_note)}</div>"
+        f"{paragraph(t.compare.published_note)}</div>"
     )
 
 
-def _words(t: Texts, tie_band: float) -> str:
+def render_words(t: Texts, tie_band: float) -> str:
+    """What the words of a verdict mean, in percent."""
     tie, slightly, better = (format_percent(p) for p in (0.5 + tie_band, SLIGHTLY_BETTER_UP_TO, BETTER_UP_TO))
     rows = (
         (t.compare.word_tie, t.compare.up_to.format(percent=tie)),
@@ -173,33 +208,15 @@ def _words(t: Texts, tie_band: float) -> str:
         (t.compare.word_better, t.compare.up_to.format(percent=better)),
         (t.compare.word_clearly, t.compare.above.format(percent=better)),
     )
-    items = "".join(f"<div><dt>{escape(word)}</dt><dd>{escape(bound)}</dd></div>" for word, bound in rows)
+    return f'{paragraph(t.compare.words_intro)}<dl class="words">{definitions(rows)}</dl>'
+
+
+def render_details(t: Texts, outcome: Outcome) -> str:
+    """What stands below the verdict: the rewards that are published for these very texts, if any, beside ours."""
     return (
-        f"<details><summary>{escape(t.compare.words_summary)}</summary>"
-        f"{_paragraph(t.compare.words_intro)}<dl>{items}</dl></details>"
-    )
-
-
-def render_details(t: Texts, outcome: Outcome, tie_band: float) -> str:
-    """What stands below the verdict: published rewards where there are any, the numbers, the meaning of the words.
-
-    Args:
-        outcome: what was computed.
-        tie_band: a probability within this of one half is too close to call.
-    """
-    comparison = outcome.comparison
-    numbers = (
-        (t.compare.tokens_a, f"{comparison.n_tokens_a:,}"),
-        (t.compare.tokens_b, f"{comparison.n_tokens_b:,}"),
-        (t.page.tokens_shared, f"{comparison.n_tokens_shared:,}"),
-        (t.page.time, f"{comparison.elapsed_s:.2f} s"),
-        (t.page.model, comparison.model),
-        (t.page.precision, comparison.precision),
-    )
-    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in numbers)
-    return (
-        f'<div class="details">{_published(t, comparison, outcome.published)}'
-        f'<dl class="numbers" aria-label="{escape(t.compare.numbers)}">{items}</dl>{_words(t, tie_band)}</div>'
+        f'<div class="details">{_published(t, outcome.comparison, outcome.published)}</div>'
+        if outcome.published
+        else ""
     )
 
 
@@ -216,7 +233,7 @@ def render_status(t: Texts, status: ModelStatus) -> str:
     icon = {"loading": "◌", "ready": "●", "failed": "✕"}[status.state]
     elapsed = f" · {t.page.elapsed.format(seconds=status.elapsed_s)}" if status.state == "loading" else ""
     notes = {"loading": t.page.loading_hint, "ready": "", "failed": f"{t.page.failed_to_load} {status.detail}"}
-    note = _paragraph(notes[status.state].strip(), "badge-note") if notes[status.state] else ""
+    note = paragraph(notes[status.state].strip(), "badge-note") if notes[status.state] else ""
     return (
         f'<div class="badge badge-{status.state}"><span aria-hidden="true">{icon}</span>'
         f"<span>{escape(_status_words(t, status) + elapsed)}</span></div>{note}"

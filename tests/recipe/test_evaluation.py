@@ -7,7 +7,8 @@ import json
 import pytest
 
 from inform_demo.errors import ConversationTooLongError, DataError
-from inform_demo.recipe.evaluation import evaluate_file, evaluation_from_dict, render_markdown, wilson_interval
+from inform_demo.preference import wilson_interval
+from inform_demo.recipe.evaluation import evaluate_file, evaluation_from_dict, render_markdown
 from tests.doubles import FakeScorer
 from tests.recipe.conftest import row
 

@@ -70,6 +70,7 @@ def test_no_published_rewards_for_other_texts_and_no_warning_for_another_model(p
     page.get_by_role("button", name="Long or short").click()
     compare(page).click()
     expect(verdict(page)).to_contain_text("Answer B is clearly better")
+    page.get_by_role("tab", name="How this was computed").click()
     expect(page.get_by_text("Tokens shared")).to_be_visible()
     expect(page.get_by_text("do not rely on its judgement")).to_have_count(0)
     expect(page.get_by_text("Published for")).to_have_count(0)
@@ -86,7 +87,7 @@ def test_ctrl_enter_compares_from_every_field_with_what_is_typed(page_url, new_p
         assert scorer.calls == [("which?", "one", "one two three", None)] * n_calls
         answer_b(page).press("Enter")  # a new line in a text, and no comparison
         answer_b(page).fill("one two three")
-    page.get_by_role("button", name="System prompt (optional)").click()
+    page.get_by_role("button", name="System prompt and earlier turns (optional)").click()
     system = page.get_by_label("System prompt", exact=True)
     system.fill("be brief")
     system.press("Control+Enter")
@@ -116,7 +117,7 @@ def test_clear_empties_every_field_and_the_verdict(page_url, new_page):
     for field in (prompt(page), answer_a(page), answer_b(page)):
         expect(field).to_have_value("")
     expect(verdict(page)).to_have_text("The verdict appears here.")
-    expect(page.get_by_text("Tokens shared")).to_have_count(0)
+    expect(page.get_by_role("tab", name="How this was computed")).to_have_count(0)
 
 
 def test_a_changed_text_marks_the_verdict_as_older(page_url, new_page):
@@ -148,10 +149,12 @@ def test_an_empty_prompt_is_named_and_no_text_is_lost(page_url, new_page):
 
 
 def test_too_long_says_both_numbers(page_url, new_page):
-    page = new_page(page_url(FakeScorer(error=ConversationTooLongError(9000, 8192, "Answer A"))))
+    page = new_page(page_url(FakeScorer(error=ConversationTooLongError(9000, 8192, "Answer A with its prompt"))))
     fill(page, "which?", "x" * 100_000, "two")
     compare(page).click()
-    expect(verdict(page)).to_contain_text("Answer A has 9,000 tokens; the limit is 8,192")
+    expect(verdict(page)).to_contain_text(
+        "Answer A with its prompt has 9,000 tokens; the limit is 8,192. Shorten it by 808"
+    )
     assert len(answer_a(page).input_value()) == 100_000
 
 
@@ -317,6 +320,6 @@ def test_a_phone_shows_the_verdict_and_nothing_overflows(page_url, new_page):
         page.get_by_role("button", name="Oranges").click()
         compare(page).click()
         expect(verdict(page).get_by_text("Too close to call")).to_be_in_viewport()
-        page.get_by_text("What do these words mean?").click()
+        page.get_by_role("button", name="What do these words mean?").click()
         expect(page.get_by_text("above 95 %")).to_be_visible()
         assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")

@@ -34,6 +34,13 @@ def resolve_texts(accept_language: str | None) -> Texts:
     return LANGUAGES.get(first.split("-")[0], ENGLISH)
 
 
+def numbered(texts: Texts) -> dict[str, str]:
+    """The labels that differ by a number only, which a key of `I18N` cannot fill in: one key each."""
+    names = ("turn_user", "turn_assistant", "turn_remove")
+    return {f"compare_{name}_{i}": getattr(texts.compare, name).format(i=i) for name in names for i in range(1, 7)}
+
+
 def flatten(texts: Texts) -> dict[str, str]:
     """All words under keys such as "compare_margin", the form that Gradio's `I18n` takes."""
-    return {f"{tab}_{name}": words for tab, group in asdict(texts).items() for name, words in group.items()}
+    words = {f"{tab}_{name}": words for tab, group in asdict(texts).items() for name, words in group.items()}
+    return words | numbered(texts)

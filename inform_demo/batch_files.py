@@ -1,0 +1,231 @@
+"""Tables of pairs from CSV, JSONL and Parquet files, and what their columns mean.
+
+Bounds come first: a file is measured before it is decoded, and rows are counted before they are kept. Knows bytes,
+columns and conversations; knows no scorer and no page.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inform_demo.errors import DataError, InputError
+from inform_demo.types import Conversation, Message, Preferred, parse_messages
+
+MOST_ROWS = 2_000
+MOST_BYTES = 20_000_000
+
+# A cell longer than this has more tokens than any limit lets through.
+MOST_CELL_CHARACTERS = 1_000_000
+
+# Column names that other people's files have, most telling first.
+_GUESSES: dict[str, tuple[str, ...]] = {
+    "prompt": ("prompt", "messages", "instruction", "question", "input", "conversation", "query"),
+    "response_a": ("response_a", "answer_a", "output_text_a", "a", "chosen", "response_1", "output_1", "response1"),
+    "response_b": ("response_b", "answer_b", "output_text_b", "b", "rejected", "response_2", "output_2", "response2"),
+    "label": ("label", "preferred", "preference", "winner"),
+}
+
+# Stands for a label column where the columns themselves say that the first answer is the better one.
+LABEL_IS_A = "(A is better)"
+
+_LABELS: dict[str, Preferred] = {
+    **dict.fromkeys(("a", "answer_a", "response_a", "model_a", "0", "chosen"), "a"),
+    **dict.fromkeys(("b", "answer_b", "response_b", "model_b", "1", "rejected"), "b"),
+    **dict.fromkeys(("tie", "equal", "same", "tie (bothbad)", "both"), "tie"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a file by column name; cells are text, numbers, lists, or None where there is nothing."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column holds what.
+
+    Attributes:
+        prompt: text or a list of messages; None where both answers are whole conversations.
+        label: which answer is better, as a, b, tie, 0 (A) or 1 (B); None for no label; LABEL_IS_A for always A.
+    """
+
+    prompt: str | None
+    response_a: str
+    response_b: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One row, ready to be scored."""
+
+    a: Conversation
+    b: Conversation
+    label: Preferred | None
+
+
+def read_table(data: bytes, name: str) -> Table:
+    """The rows of a file whose name ends in .csv, .jsonl or .parquet.
+
+    Raises:
+        DataError: another ending, too many bytes or rows, or not what its ending says; names the line if there is one.
+    """
+    if len(data) > MOST_BYTES:
+        raise DataError(f"has {len(data):,} bytes; the limit is {MOST_BYTES:,}", name)
+    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    reader = next((read for ending, read in readers.items() if name.lower().endswith(ending)), None)
+    if reader is None:
+        raise DataError("expected a file that ends in .csv, .jsonl or .parquet", name)
+    rows = reader(data, name)
+    if not rows:
+        raise DataError("has no rows", name)
+    return Table(tuple(dict.fromkeys(column for row in rows for column in row)), tuple(rows))
+
+
+def _decode(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"is not UTF-8: {error.reason} at byte {error.start:,}", name, line) from None
+
+
+def _check_rows(n_rows: int, name: str) -> None:
+    if n_rows > MOST_ROWS:
+        raise DataError(f"has more than {MOST_ROWS:,} rows; split it", name)
+
+
+def _read_csv(data: bytes, name: str) -> list[dict[str, Any]]:
+    csv.field_size_limit(MOST_BYTES)
+    reader = csv.reader(io.StringIO(_decode(data, name), newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        if len(set(header)) != len(header):
+            raise DataError("two columns have the same name", name, 1)
+        rows: list[dict[str, Any]] = []
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise DataError(
+                    f"expected {len(header)} cells as in the header; got {len(cells)}", name, reader.line_num
+                )
+            rows.append(dict(zip(header, cells, strict=True)))
+            _check_rows(len(rows), name)
+    except csv.Error as error:
+        raise DataError(f"is not CSV: {error}", name, reader.line_num) from None
+    return rows
+
+
+def _read_jsonl(data: bytes, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(_decode(data, name).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"is not JSON: {error.msg} at character {error.pos + 1}", name, number) from None
+        except (RecursionError, ValueError) as error:
+            raise DataError(f"is not JSON that can be read: {type(error).__name__}", name, number) from None
+        if not isinstance(row, dict):
+            raise DataError(f"expected a JSON object in each line; got {type(row).__name__}", name, number)
+        rows.append(row)
+        _check_rows(len(rows), name)
+    return rows
+
+
+def _read_parquet(data: bytes, name: str) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(io.BytesIO(data))
+        _check_rows(file.metadata.num_rows, name)
+        # A small file can unpack to a huge table; its own footer says how large.
+        n_bytes = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        if n_bytes > 10 * MOST_BYTES:
+            raise DataError(f"unpacks to {n_bytes:,} bytes; the limit is {10 * MOST_BYTES:,}", name)
+        rows: list[dict[str, Any]] = file.read().to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"is not Parquet that can be read: {type(error).__name__}", name) from None
+    return rows
+
+
+def guess_columns(names: Sequence[str]) -> Columns | None:
+    """What the columns mean by their names; None where the two answers are not to be told."""
+    by_name = {name.strip().lower(): name for name in names}
+    found = {
+        field: next((by_name[guess] for guess in guesses if guess in by_name), None)
+        for field, guesses in _GUESSES.items()
+    }
+    response_a, response_b = found["response_a"], found["response_b"]
+    if response_a is None or response_b is None:
+        return None
+    label = found["label"]
+    if label is None and (response_a.lower(), response_b.lower()) == ("chosen", "rejected"):
+        label = LABEL_IS_A
+    return Columns(found["prompt"], response_a, response_b, label)
+
+
+def _cell(row: Mapping[str, Any], column: str) -> Any:
+    value = row.get(column)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise InputError(f"{column} is empty.")
+    if isinstance(value, str) and len(value) > MOST_CELL_CHARACTERS:
+        raise InputError(f"{column} has {len(value):,} characters; the limit is {MOST_CELL_CHARACTERS:,}.")
+    if isinstance(value, str | list):
+        return value
+    raise InputError(f"{column} must be text or a list of messages; got {type(value).__name__}.")
+
+
+def _messages(value: str | list[Any], role: str) -> tuple[Message, ...]:
+    """Messages from a cell: a list of them, the same as JSON text, or plain text in a role."""
+    if isinstance(value, list):
+        return parse_messages(value)
+    if value.lstrip().startswith("["):
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            parsed = None
+        if isinstance(parsed, list) and parsed and all(isinstance(item, dict) and "role" in item for item in parsed):
+            return parse_messages(parsed)
+    return (Message("user" if role == "user" else "assistant", value),)
+
+
+def parse_pair(row: Mapping[str, Any], columns: Columns) -> Pair:
+    """A row as two conversations with one prompt, and its label.
+
+    Raises:
+        InputError: a cell is empty, no text, or of the wrong shape, or the label is none of those known.
+    """
+    answers = [_messages(_cell(row, column), "assistant") for column in (columns.response_a, columns.response_b)]
+    prompt = _messages(_cell(row, columns.prompt), "user") if columns.prompt else ()
+    if columns.prompt and any(len(answer) > 1 for answer in answers):
+        prompt = ()  # the answers are whole conversations, which hold the prompt as well
+    a, b = (Conversation((*prompt, *answer)) for answer in answers)
+    if a.prompt != b.prompt:
+        raise InputError("The two answers belong to different prompts.")
+    return Pair(a, b, _parse_label(row, columns.label))
+
+
+def _parse_label(row: Mapping[str, Any], column: str | None) -> Preferred | None:
+    if column is None:
+        return None
+    if column == LABEL_IS_A:
+        return "a"
+    value = row.get(column)
+    if value is None or str(value).strip() == "":
+        return None
+    label = _LABELS.get(str(value).strip().lower())
+    if label is None:
+        raise InputError(f"{column} must be a, b, tie, 0 (A) or 1 (B); got {str(value)[:40]!r}.")
+    return label

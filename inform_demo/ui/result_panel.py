@@ -1,0 +1,157 @@
+"""What stands below a verdict: the trace, the difference, how it was computed, share and export.
+
+Knows gradio's components and events; knows nothing of rewards or markup, which `result_view` and `export` make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from inform_demo.slot import ScorerSlot
+from inform_demo.ui import handlers, result_view, view
+from inform_demo.ui.events import ASIDE, I18N, SCORING, Static, texts_of, words_of
+from inform_demo.ui.export import EXPORTS
+from inform_demo.ui.texts import ENGLISH
+
+# The colours of A and B in page.css, in tones that can be read on white and on black: a plot cannot follow the theme.
+COLOUR_A, COLOUR_B = "#2f7fd6", "#d9701a"
+
+
+@dataclass(frozen=True)
+class ResultPanel:
+    """The components of the result, hidden until there is one."""
+
+    column: gr.Column
+    plot: gr.LinePlot
+    trace: gr.HTML
+    difference: gr.HTML
+    timing: gr.HTML
+    provenance: gr.HTML
+    check_order: gr.Button
+    order: gr.HTML
+    share: gr.Button
+    link: gr.Textbox
+    export_format: gr.Dropdown
+    export: gr.Code
+    address: gr.Textbox
+    words: gr.HTML
+    tie_band: gr.Slider
+    statics: tuple[Static, ...]
+
+    @property
+    def shown(self) -> list[Any]:
+        """What `show_result` writes."""
+        return [
+            self.column, self.plot, self.trace, self.difference, self.provenance, self.order,
+            self.link, self.export,
+        ]  # fmt: skip
+
+
+def build_result_panel(tie_band: float) -> ResultPanel:
+    """Build the parts where it is called."""
+    with gr.Column(visible=False, elem_id="result") as column:
+        with gr.Tabs():
+            with gr.Tab(I18N("compare_result_trace")):
+                plot = gr.LinePlot(
+                    x="token", y="value", color="answer", show_label=False, height=260, elem_id="trace-plot"
+                )
+                trace = gr.HTML(elem_id="trace", apply_default_css=False)
+            with gr.Tab(I18N("compare_result_difference")):
+                difference = gr.HTML(elem_id="difference", apply_default_css=False)
+            with gr.Tab(I18N("compare_result_computed")):
+                timing = gr.HTML(elem_id="timing", apply_default_css=False)
+                provenance = gr.HTML(elem_id="provenance", apply_default_css=False)
+                order_note = gr.HTML(view.paragraph(ENGLISH.compare.check_order_note), apply_default_css=False)
+                check_order = gr.Button(I18N("compare_check_order"), size="sm", scale=0, min_width=160)
+                order = gr.HTML(elem_id="order", apply_default_css=False)
+            with gr.Tab(I18N("compare_result_export")):
+                share = gr.Button(I18N("compare_share_make"), size="sm", scale=0, min_width=160)
+                link = gr.Textbox(
+                    label=I18N("compare_share_label"),
+                    info=I18N("compare_share_note"),
+                    interactive=False,
+                    buttons=["copy"],
+                    max_lines=2,
+                    visible=False,
+                    elem_id="link",
+                )
+                export_format = gr.Dropdown(list(EXPORTS), value="JSON", label=I18N("compare_export_format"))
+                export = gr.Code(label=I18N("compare_export_label"), language=None, max_lines=16, elem_id="export")
+        address = gr.Textbox(visible="hidden")
+        with gr.Accordion(I18N("compare_words_summary"), open=False):
+            words = gr.HTML(view.render_words(ENGLISH, tie_band), elem_id="words", apply_default_css=False)
+            slider = gr.Slider(0, 49, value=100 * tie_band, step=1, label=I18N("compare_tie_band"))
+    statics: tuple[Static, ...] = (
+        (order_note, lambda t: view.paragraph(t.compare.check_order_note)),
+        (words, lambda t: view.render_words(t, tie_band)),
+    )
+    return ResultPanel(
+        column, plot, trace, difference, timing, provenance, check_order, order, share, link, export_format,
+        export, address, words, slider, statics,
+    )  # fmt: skip
+
+
+def show_result(
+    panel: ResultPanel, outcome: handlers.Outcome | None, export_format: str, address: str, request: gr.Request
+) -> dict[Any, Any]:
+    """The parts below a verdict; hidden where there is none.
+
+    Args:
+        address: the page's own, as the visitor's browser knows it, for the snippets.
+    """
+    if outcome is None:
+        return {panel.column: gr.Column(visible=False)}
+    t = texts_of(request)
+    return {
+        panel.column: gr.Column(visible=True),
+        panel.plot: gr.LinePlot(
+            pd.DataFrame(result_view.trace_points(t, outcome)),
+            x_title=t.compare.trace_piece,
+            y_title=t.compare.trace_reward,
+            color_title=" ",
+            color_map={t.page.answer_a: COLOUR_A, t.page.answer_b: COLOUR_B},
+        ),
+        panel.trace: result_view.render_trace(t, outcome),
+        panel.difference: result_view.render_difference(t, outcome),
+        panel.provenance: result_view.render_provenance(t, outcome),
+        panel.order: "",
+        panel.link: gr.Textbox("", visible=False),
+        panel.export: EXPORTS[export_format](outcome, address),
+    }
+
+
+def connect_result(
+    panel: ResultPanel, slot: ScorerSlot, outcome: gr.State, fields: list[Any], verdict: gr.HTML
+) -> None:
+    """Everything a visitor can do with a result.
+
+    Args:
+        outcome: the state with the last `handlers.Outcome`, None where there is none.
+        fields: whose texts a link carries.
+    """
+
+    def export(result: handlers.Outcome | None, name: str, address: str) -> Any:
+        return gr.skip() if result is None else EXPORTS[name](result, address)
+
+    def check(result: handlers.Outcome | None, request: gr.Request) -> str:
+        t = texts_of(request)
+        try:
+            return "" if result is None else result_view.render_order_check(t, handlers.check_order(slot, result))
+        except Exception as error:
+            return view.paragraph(words_of(error, t), "message")
+
+    def retell(result: handlers.Outcome | None, percent: float, request: gr.Request) -> tuple[Any, str]:
+        t, tie_band = texts_of(request), percent / 100
+        told = gr.skip() if result is None else view.render_verdict(t, result, tie_band)
+        return told, view.render_words(t, tie_band)
+
+    panel.export_format.change(export, [outcome, panel.export_format, panel.address], panel.export, **ASIDE)
+    panel.check_order.click(check, outcome, panel.order, api_visibility="private", show_progress="minimal", **SCORING)
+    panel.tie_band.change(
+        retell, [outcome, panel.tie_band], [verdict, panel.words], trigger_mode="always_last", **ASIDE
+    )
+    panel.share.click(None, fields, panel.link, js="async (...texts) => await inform.share(texts)")

@@ -1,0 +1,268 @@
+"""Files of pairs in, scored rows and their summary out, over a stand-in for the model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inform_demo import batch_files
+from inform_demo.batch import BatchRun, bin_margins, score_row, summarise
+from inform_demo.batch_files import LABEL_IS_A, MOST_BYTES, MOST_ROWS, Columns, guess_columns, parse_pair, read_table
+from inform_demo.errors import DataError, InputError, ModelNotReadyError, OutOfMemoryError
+from inform_demo.ui import batch_view
+from inform_demo.ui.batch_export import EXPORTS, export_csv, export_jsonl, export_llm_comparator
+from inform_demo.ui.texts import ENGLISH
+from tests.doubles import REPORT, FakeScorer
+
+COLUMNS = Columns("prompt", "a", "b", "label")
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+names = st.lists(cells.filter(str.strip), min_size=1, max_size=4, unique=True)
+tables = names.flatmap(
+    lambda columns: st.lists(st.fixed_dictionaries(dict.fromkeys(columns, cells)), min_size=1, max_size=5)
+)
+
+
+def as_csv(rows) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def as_jsonl(rows) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def as_parquet(rows) -> bytes:
+    out = io.BytesIO()
+    pd.DataFrame(rows).to_parquet(out)
+    return out.getvalue()
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables)
+@pytest.mark.parametrize(("write", "ending"), [(as_csv, "csv"), (as_jsonl, "jsonl"), (as_parquet, "parquet")])
+def test_any_table_is_read_as_it_was_written(write, ending, rows):
+    table = read_table(write(rows), f"file.{ending}")
+    assert [dict(row) for row in table.rows] == rows
+    assert table.columns == tuple(rows[0])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(["csv", "jsonl", "parquet", "CSV", "exe", ""]))
+def test_any_bytes_are_rows_or_a_named_fault(data, ending):
+    try:
+        rows = read_table(data, f"file.{ending}").rows
+    except DataError as error:
+        rows = (str(error),)
+    assert rows
+    assert all(isinstance(row, dict) or row.startswith("file.") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("f.csv", b"a,b\n1,2\n1\n", "f.csv, line 3: expected 2 cells as in the header; got 1"),
+        ("f.csv", b"a,a\n1,2\n", "two columns have the same name"),
+        ("f.csv", b'a,b\n"open', "is not CSV"),
+        ("f.csv", b"a,b\n\xff,1\n", "f.csv, line 2: is not UTF-8"),
+        ("f.csv", b"a,b\n", "has no rows"),
+        ("f.jsonl", b'{"a": 1}\n{"a": \n', "f.jsonl, line 2: is not JSON"),
+        ("f.jsonl", b"[1]\n", "f.jsonl, line 1: expected a JSON object in each line; got list"),
+        ("f.jsonl", b"[" * 200_000, "f.jsonl, line 1: is not JSON that can be read"),
+        ("f.parquet", b"PAR1 no", "is not Parquet that can be read"),
+        ("f.txt", b"a", "expected a file that ends in .csv, .jsonl or .parquet"),
+        ("f.csv", b"a\n" * (MOST_ROWS + 2), "has more than 2,000 rows"),
+        ("f.jsonl", b'{"a":1}\n' * (MOST_ROWS + 1), "has more than 2,000 rows"),
+        ("f.csv", b"x" * (MOST_BYTES + 1), "has 20,000,001 bytes; the limit is 20,000,000"),
+    ],
+    ids=str,
+)
+def test_a_file_that_cannot_be_used_is_named_with_its_line(name, data, words):
+    with pytest.raises(DataError) as caught:
+        read_table(data, name)
+    assert words in str(caught.value)
+
+
+def test_parquet_that_unpacks_to_too_much_is_refused_by_its_footer(monkeypatch):
+    monkeypatch.setattr(batch_files, "MOST_BYTES", 20_000)
+    out = io.BytesIO()
+    pd.DataFrame([{"a": "x" * 1_000_000}]).to_parquet(
+        out,
+        compression="zstd",
+        column_encoding={"a": "PLAIN"},
+        use_dictionary=False,
+        write_statistics=False,
+        store_schema=False,
+    )
+    bomb = out.getvalue()
+    assert len(bomb) < 20_000
+    with pytest.raises(DataError, match="unpacks to"):
+        read_table(bomb, "f.parquet")
+    with pytest.raises(DataError, match="more than 2,000 rows"):
+        read_table(as_parquet([{"a": 1}] * (MOST_ROWS + 1)), "f.parquet")
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["Prompt", "Response_A", "Response_B", "Winner"], Columns("Prompt", "Response_A", "Response_B", "Winner")),
+        (["chosen", "rejected"], Columns(None, "chosen", "rejected", LABEL_IS_A)),
+        (["question", "answer_a", "answer_b"], Columns("question", "answer_a", "answer_b")),
+        (["x", "y"], None),
+    ],
+)
+def test_columns_are_guessed_by_their_names(columns, expected):
+    assert guess_columns(columns) == expected
+
+
+TURNS = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "p"}]
+
+
+@pytest.mark.parametrize("prompt", [TURNS, json.dumps(TURNS)])
+def test_a_prompt_may_be_a_list_of_messages(prompt):
+    pair = parse_pair({"prompt": prompt, "a": "one", "b": "two", "label": "B"}, COLUMNS)
+    assert [message.content for message in pair.a.messages] == ["Hello", "Hi", "p", "one"]
+    assert (pair.b.response, pair.label) == ("two", "b")
+
+
+def test_answers_may_be_whole_conversations():
+    chosen, rejected = ([*TURNS, {"role": "assistant", "content": text}] for text in ("good", "bad"))
+    pair = parse_pair({"chosen": chosen, "rejected": rejected}, Columns(None, "chosen", "rejected", LABEL_IS_A))
+    assert (pair.a.response, pair.b.response, pair.label) == ("good", "bad", "a")
+    with pytest.raises(InputError, match="different prompts"):
+        parse_pair({"chosen": chosen, "rejected": rejected[2:]}, Columns(None, "chosen", "rejected"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"a": " "}, "a is empty"),
+        ({"prompt": None}, "prompt is empty"),
+        ({"b": 7}, "b must be text or a list of messages; got int"),
+        ({"a": "x" * 1_000_001}, "a has 1,000,001 characters"),
+        ({"label": "maybe"}, "label must be a, b, tie, 0 (A) or 1 (B); got 'maybe'"),
+        ({"prompt": [{"role": "assistant", "content": "x"}]}, "in alternation"),
+        ({"prompt": [7]}, "Turn 1 must be an object"),
+        ({"a": "x\ud800"}, "not valid Unicode"),
+    ],
+)
+def test_a_bad_row_keeps_its_reason_and_the_rest_go_on(change, words):
+    good = {"prompt": "p", "a": "one", "b": "two three", "label": "tie"}
+    run = BatchRun((good, {**good, **change}, good), COLUMNS)
+    run.advance(FakeScorer(), float("inf"))
+    assert run.is_finished
+    assert words in run.done[1].error
+    assert run.done[1].comparison is None
+    assert [row.error for row in (run.done[0], run.done[2])] == ["", ""]
+    assert summarise(run.done, 0.05).n_failed == 1
+
+
+def test_a_fault_of_the_model_is_the_rows_and_a_missing_model_is_not():
+    row = {"prompt": "p", "a": "one", "b": "two", "label": ""}
+    assert "no room" in score_row(FakeScorer(error=OutOfMemoryError("no room")), row, COLUMNS, 1).error
+    run = BatchRun((row, row), COLUMNS)
+    run.advance(FakeScorer(), 0)
+    with pytest.raises(ModelNotReadyError):
+        run.advance(FakeScorer(error=ModelNotReadyError("gone")), 0)
+    assert len(run.done) == 1
+    run.advance(FakeScorer(), 0)
+    assert [row.number for row in run.done] == [1, 2]
+
+
+def test_a_run_stops_after_its_budget_and_goes_on_where_it_was():
+    rows = tuple({"prompt": "p", "a": f"one {i}", "b": "two"} for i in range(5))
+    run, steps = BatchRun(rows, Columns("prompt", "a", "b")), 0
+    while not run.is_finished:
+        run.advance(FakeScorer(), 0)
+        steps += 1
+    assert steps == 5
+    assert [row.response_a for row in run.done] == [f"one {i}" for i in range(5)]
+    assert run.left_s == 0
+
+
+def scored(*pairs):
+    rows = tuple({"prompt": "p", "a": a, "b": b, "label": label} for a, b, label in pairs)
+    run = BatchRun(rows, COLUMNS)
+    run.advance(FakeScorer(), float("inf"))
+    return run.done
+
+
+words = st.integers(1, 30).map(lambda n: " ".join(map(str, range(n))))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(words, words, st.sampled_from(["a", "b", "tie", ""])), min_size=1, max_size=12))
+def test_the_summary_equals_a_count_by_hand(pairs):
+    rows = scored(*pairs)
+    summary = summarise(rows, 0.05)
+    # The stand-in gives a tenth of a point for each word; within 45 % and 55 % is a margin of 0.2.
+    margins = [(len(a.split()) - len(b.split())) / 10 for a, b, _ in pairs]
+    choices = ["tie" if abs(m) <= 0.2 else "a" if m > 0 else "b" for m in margins]
+    assert (summary.n_a, summary.n_b, summary.n_tie) == tuple(choices.count(c) for c in ("a", "b", "tie"))
+    labelled = [(c, label) for c, (_, _, label) in zip(choices, pairs, strict=True) if label]
+    assert summary.n_labelled == len(labelled)
+    assert summary.n_right == sum(c == label for c, label in labelled)
+    if labelled:
+        assert summary.low <= summary.accuracy <= summary.high
+    decided = [(c, len(a) - len(b)) for c, (a, b, _) in zip(choices, pairs, strict=True) if c != "tie"]
+    if decided:  # more words are longer here
+        assert summary.longer_preferred == 1.0
+    assert sum(n for _, _, n in bin_margins(rows)) == len(rows)
+
+
+def spearman(xs, ys) -> float:
+    """By its definition: the covariance of the ranks, ties sharing their mean rank."""
+
+    def ranks(values):
+        return [sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2 for value in values]
+
+    a, b = ranks(xs), ranks(ys)
+    mean = (len(a) + 1) / 2
+    spread = [sum((r - mean) ** 2 for r in side) ** 0.5 for side in (a, b)]
+    return sum((x - mean) * (y - mean) for x, y in zip(a, b, strict=True)) / (spread[0] * spread[1])
+
+
+def test_the_length_correlation_is_spearmans():
+    random_ = random.Random(1)
+    pairs = [
+        (" ".join("x" * random_.randint(1, 9) for _ in range(4)), "y " * random_.randint(1, 20), "") for _ in range(40)
+    ]
+    rows = scored(*pairs)
+    margins = [row.comparison.margin for row in rows]
+    longer = [len(row.response_a) - len(row.response_b) for row in rows]
+    assert summarise(rows, 0.05).length_correlation == pytest.approx(spearman(margins, longer))
+    assert summarise(rows[:1], 0.05).length_correlation is None
+
+
+def test_exports_hold_every_row_in_full_and_no_formula():
+    rows = scored(("=1+1", "two", "a"), ("@x", "\tSUM(1)", "zz"), ('quote " and\nline', "plain", ""))
+    table = list(csv.DictReader(io.StringIO(export_csv(rows), newline="")))
+    assert [line["response_a"] for line in table] == ["'=1+1", "'@x", 'quote " and\nline']
+    assert float(table[0]["margin"]) == rows[0].comparison.margin
+    assert "zz" in table[1]["error"]
+    lines = [json.loads(line) for line in export_jsonl(rows).splitlines()]
+    assert [line["response_a"] for line in lines] == ["=1+1", "@x", 'quote " and\nline']
+    assert lines[0]["margin"] == rows[0].comparison.margin
+    compared = json.loads(export_llm_comparator(rows))
+    assert [example["output_text_a"] for example in compared["examples"]] == ["=1+1", 'quote " and\nline']
+    assert {"metadata", "models", "examples"} <= compared.keys()
+    assert all(write([]) is not None for write, _, _ in EXPORTS.values())
+
+
+def test_the_page_shows_hostile_cells_as_text_and_says_what_it_shortens():
+    nasty = "<img src=x onerror=alert(1)>"
+    table = read_table(as_jsonl([{nasty: nasty, "long": "x" * 500}]), "f.jsonl")
+    assert "<img" not in batch_view.render_file_read(ENGLISH, nasty, table)
+    assert batch_view.preview_rows(table)[0][1] == "x" * 160 + "…"
+    run = BatchRun(({"prompt": "p", "a": "one", "b": "two"},) * 3, Columns("prompt", "a", "b"))
+    assert "<img" not in batch_view.render_progress(ENGLISH, run, "failed", nasty)
+    assert "do not rely" in batch_view.render_summary(ENGLISH, summarise([], 0.05), REPORT)

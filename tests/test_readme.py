@@ -1,0 +1,71 @@
+"""The README's examples, run as they stand against a real server; only the address is the test's own."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+
+from inform_demo.config import ServeConfig
+from inform_demo.slot import ScorerSlot
+from inform_demo.ui.layout import build_demo, launch
+from tests.doubles import FakeScorer
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def url():
+    config = ServeConfig(mcp=True)
+    demo = build_demo(ScorerSlot(FakeScorer), config)
+    yield launch(demo, config, prevent_thread_lock=True, quiet=True)
+    demo.close(verbose=False)
+
+
+def block(name: str, url: str = "") -> str:
+    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```", README, flags=re.DOTALL)
+    assert found, name
+    return found.group(1).replace("http://127.0.0.1:7860/", url or "http://127.0.0.1:7860/")
+
+
+def run(*command: str) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_client_example(url):
+    lines = run(sys.executable, "-c", block("client", url))[-4:]
+    assert lines[0] == "tie"
+    assert lines[1] in {"0", "1", "2"}
+    assert ast.literal_eval(lines[2])[-1] == pytest.approx(-0.7)
+    assert isinstance(ast.literal_eval(lines[3]), dict)
+
+
+def test_the_curl_example(url):
+    lines = run("bash", "-c", block("curl", url))
+    (data,) = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+    assert json.loads(data)["preferred"] == "tie"
+
+
+def test_the_agent_example(url):
+    (server,) = json.loads(block("mcp", url))["mcpServers"].values()
+
+    async def ask():
+        async with streamable_http_client(server["url"]) as (read, write, _), ClientSession(read, write) as session:
+            await session.initialize()
+            return (await session.list_tools()).tools
+
+    assert any(tool.name.endswith("compare") for tool in asyncio.run(ask()))
+
+
+def test_the_python_example():
+    assert run(sys.executable, "-c", block("python"))[-1] in {"a", "b", "tie"}

@@ -1,0 +1,176 @@
+"""axe-core's WCAG 2.1 A and AA rules on every tab, in both themes, before and after scoring, with everything unfolded.
+
+The script is the one that axe-playwright-python carries, so nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Locator, Page, expect
+
+from tests.doubles import FakeScorer
+from tests.ui.test_page import compare, verdict
+
+pytestmark = pytest.mark.browser
+
+expect.set_options(timeout=15_000)
+
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+
+THEMES = {"light": "", "dark": "?__theme=dark"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """A fault in Gradio's own markup, which no setting of ours changes.
+
+    Attributes:
+        selector: matches the element that axe names.
+        why: what it is, and why it stands.
+    """
+
+    rule: str
+    selector: str
+    why: str
+
+
+TOAST = Known(
+    "nested-interactive", ".toast-header", "Gradio's note in the corner is a button with a button to close it."
+)
+CODE = Known(
+    "scrollable-region-focusable",
+    "#export .cm-scroller",
+    "Gradio's code that is only shown takes no focus; the buttons to copy and download it do.",
+)
+
+KNOWN: dict[str, tuple[Known, ...]] = {"light": (TOAST, CODE), "dark": (TOAST, CODE)}
+
+# Resolves when nothing has changed in the page for a moment: results, tabs and folds are drawn by scripts.
+SETTLED = """() => new Promise((resolve) => {
+    const done = () => { observer.disconnect(); resolve(); };
+    let timer = setTimeout(done, 300);
+    const observer = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, 300); });
+    observer.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+})"""
+
+CHECK = """async ([levels, known]) => {
+    const results = await axe.run({ runOnly: levels, resultTypes: ["violations"] });
+    const faults = results.violations.flatMap((violation) => violation.nodes.map((node) => {
+        const element = document.querySelector(node.target[0]);
+        const i = known.findIndex(([rule, selector]) => rule === violation.id && element.matches(selector));
+        const target = node.target.join(" ");
+        return { rule: violation.id, target, html: node.html, why: node.failureSummary, known: i };
+    }));
+    return [results.passes.length, faults];
+}"""
+
+
+def prepare(page: Page) -> None:
+    # A colour half way through its transition is no fault.
+    page.add_style_tag(content="* { animation: none !important; transition: none !important; }")
+    page.evaluate(AXE_SCRIPT)
+
+
+def check(page: Page, theme: str, place: str) -> list[dict]:
+    page.evaluate(SETTLED)
+    known = [[one.rule, one.selector] for one in KNOWN[theme]]
+    n_passed, faults = page.evaluate(CHECK, [LEVELS, known])
+    assert n_passed > 10, f"{place}: axe checked next to nothing"
+    return [{"place": place, **fault} for fault in faults]
+
+
+def unfold(page: Page) -> None:
+    """Open whatever is folded, and what was folded inside it."""
+    folded = page.locator("button[aria-expanded=false], details:not([open]) > summary").locator("visible=true")
+    for _ in range(30):
+        if not folded.count():
+            return
+        folded.first.click()
+        page.evaluate(SETTLED)
+    raise AssertionError("something cannot be unfolded")
+
+
+def tabs(scope: Page | Locator) -> list[Locator]:
+    return [tab for tab in scope.get_by_role("tab").all() if tab.is_visible()]
+
+
+def open_tab(tab: Locator) -> str:
+    tab.click()
+    expect(tab).to_have_attribute("aria-selected", "true")
+    return tab.inner_text()
+
+
+def inner_tabs(page: Page, scope: str, place: str) -> Iterator[str]:
+    """Open every tab inside a part of the page."""
+    assert tabs(page.locator(scope)), f"{scope} has no tabs"
+    for tab in tabs(page.locator(scope)):
+        name = open_tab(tab)
+        unfold(page)
+        yield f"{place}, {name}"
+
+
+def states(page: Page) -> Iterator[str]:
+    """Bring the page into one state after another; yields what it shows."""
+    expect(page.get_by_text("Ready · fake-reward-model").first).to_be_visible()
+    outer = tabs(page)
+    yield "Compare, empty"
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Prompt is empty")
+    yield "Compare, with the note of an error"
+    page.get_by_role("button", name="Several turns").click()
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Margin")
+    yield "Compare, scored"
+    unfold(page)
+    yield "Compare, unfolded"
+    yield from inner_tabs(page, "#result", "Compare, scored")
+    for tab in outer[1:]:
+        name = open_tab(tab)
+        yield name
+        unfold(page)
+        yield f"{name}, unfolded"
+        if name == "Rank":
+            page.locator("#rank-example").click()
+            page.locator("#rank").click()
+            expect(page.locator("#rank-result")).to_be_visible()
+            unfold(page)
+            yield "Rank, scored"
+
+
+def describe(faults: list[dict]) -> str:
+    """One entry a rule and element, with the place where it was seen first."""
+    firsts: dict[tuple[str, str], dict] = {}
+    for fault in faults:
+        firsts.setdefault((fault["rule"], fault["target"]), fault)
+    return "\n\n".join(
+        f"{one['rule']} at {one['target']} ({one['place']})\n{one['html']}\n{one['why']}" for one in firsts.values()
+    )
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_no_fault_of_ours_and_no_forgotten_one_of_gradios(page_url, new_page, theme):
+    page = new_page(page_url(FakeScorer()), query=THEMES[theme])
+    prepare(page)
+    places, faults = [], []
+    for place in states(page):
+        places.append(place)
+        faults += check(page, theme, place)
+    assert {"Compare, empty", "Rank", "Batch", "About, unfolded"} <= set(places)
+    assert sum(place.startswith("Compare, scored, ") for place in places) >= 4
+    new = [fault for fault in faults if fault["known"] < 0]
+    assert not new, describe(new)
+    seen = {fault["known"] for fault in faults}
+    gone = [one for i, one in enumerate(KNOWN[theme]) if i not in seen]
+    assert not gone, f"Gradio no longer has these; take them off the list: {gone}"
+
+
+def test_a_fault_would_be_seen(page_url, new_page):
+    page = new_page(page_url(FakeScorer()))
+    prepare(page)
+    page.evaluate("document.querySelector('#title').innerHTML += '<img id=\"bad\" src=\"data:,\">'")
+    faults = check(page, "light", "with a picture that has no name")
+    assert [(fault["rule"], fault["target"]) for fault in faults if fault["known"] < 0] == [("image-alt", "#bad")]

@@ -1,0 +1,141 @@
+"""The Batch tab in a real browser over a stand-in for the model."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from inform_demo.errors import ModelNotReadyError
+from tests.doubles import FakeScorer
+from tests.ui.test_page import NASTY
+
+pytestmark = pytest.mark.browser
+
+expect.set_options(timeout=15_000)
+
+
+def rows(n: int) -> list[dict[str, str]]:
+    return [
+        {"prompt": f"{i} {NASTY}", "response_a": "one " * (i % 9 + 1), "response_b": "two", "label": "a"}
+        for i in range(n)
+    ]
+
+
+def opened(page: Page, data: list[dict[str, str]] | bytes, name: str = "pairs.jsonl") -> Page:
+    page.get_by_role("tab", name="Batch").click()
+    buffer = data if isinstance(data, bytes) else "".join(json.dumps(row) + "\n" for row in data).encode()
+    page.locator("#batch-file input[type=file]").set_input_files(
+        {"name": name, "mimeType": "text/plain", "buffer": buffer}
+    )
+    return page
+
+
+def run(page: Page):
+    return page.locator("#batch-run")
+
+
+def test_a_file_is_read_previewed_scored_and_downloaded(page_url, new_page):
+    page = opened(new_page(page_url(FakeScorer())), [*rows(12), {"prompt": "p", "response_a": " ", "response_b": "b"}])
+    expect(page.get_by_text("pairs.jsonl: 13 rows, columns prompt, response_a, response_b, label")).to_be_visible()
+    expect(page.get_by_label("Label: the better answer")).to_have_value("label")
+    expect(page.locator("#batch-preview")).to_contain_text("<img src=x")
+    run(page).click()
+    expect(page.get_by_text("All 13 rows done.")).to_be_visible()
+    summary = page.locator("#batch-summary")
+    expect(summary).to_contain_text("of 12 labelled rows (95 % interval")
+    expect(summary).to_contain_text("do not rely on its judgement")
+    expect(page.locator("#batch-table")).to_contain_text("response_a is empty.")
+    expect(run(page)).to_have_text("Score all rows")
+    expect(page.locator("#batch-plot canvas, #batch-plot svg").first).to_be_visible()
+    page.get_by_text("The same as a table").last.click()
+    for name, check in (("CSV", "row,prompt"), ("JSONL", '"margin": '), ("LLM Comparator", '"examples"')):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name, exact=True).click()
+        assert check in download.value.path().read_text()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_table_can_be_sorted_and_filtered(page_url, new_page):
+    page = opened(new_page(page_url(FakeScorer())), rows(9))
+    run(page).click()
+    table = page.locator("#batch-table")
+    expect(table).to_contain_text("8 <img")
+    table.get_by_placeholder("Filter...").fill("7 <img")
+    expect(table).not_to_contain_text("8 <img")
+    expect(table).to_contain_text("7 <img")
+
+
+def test_stop_keeps_what_is_done_and_go_on_does_the_rest_while_others_are_served(page_url, new_page):
+    scorer = FakeScorer(delay_s=0.4)
+    url = page_url(scorer)
+    page = opened(new_page(url), rows(40))
+    run(page).click()
+    expect(page.get_by_text(re.compile(r"^\d+ of 40 rows, about"))).to_be_visible()
+    other = new_page(url)
+    other.get_by_label("Prompt", exact=True).fill("which?")
+    other.get_by_label("Answer A", exact=True).fill("one")
+    other.get_by_label("Answer B", exact=True).fill("two three")
+    other.get_by_role("button", name="Compare (Ctrl+Enter)").click()
+    expect(other.get_by_role("status", name="Verdict")).to_contain_text("Margin")
+    expect(other.locator("#batch-result")).to_have_count(0)
+    expect(page.locator('[data-state="running"]')).to_be_visible()
+    page.locator("#batch-stop").click()
+    expect(page.get_by_text(re.compile(r"^Stopped at \d+ of 40 rows"))).to_be_visible()
+    expect(page.locator("#batch-table")).to_contain_text("0 <img")
+    scorer.delay_s = 0
+    expect(run(page)).to_have_text("Go on")
+    run(page).click()
+    expect(page.get_by_text("All 40 rows done.")).to_be_visible()
+    assert [call[0].split()[0] for call in scorer.calls if call[0] != "which?"] == [str(i) for i in range(40)]
+
+
+def test_a_model_that_goes_away_loses_no_row(page_url, new_page):
+    scorer = FakeScorer(delay_s=0.4)
+    page = opened(new_page(page_url(scorer)), rows(12))
+    run(page).click()
+    expect(page.get_by_text(re.compile(r"of 12 rows, about"))).to_be_visible()
+    scorer.error = ModelNotReadyError("The model is gone.")
+    expect(page.get_by_text("The model is gone. The rows done so far are kept below")).to_be_visible()
+    expect(page.locator("#batch-table")).to_contain_text("0 <img")
+    scorer.error, scorer.delay_s = None, 0
+    expect(run(page)).to_be_enabled()
+    run(page).click()
+    expect(page.get_by_text("All 12 rows done.")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("pairs.csv", b"a,b\n1\n", "expected 2 cells as in the header; got 1"),
+        ("pairs.parquet", b"nothing", "is not Parquet"),
+        ("pairs.jsonl", b'{"x": 1}\n' * 2001, "has more than 2,000 rows"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(page_url, new_page, name, data, words):
+    page = opened(new_page(page_url(FakeScorer())), data.replace(b"\n", b"\n"), name)
+    expect(page.locator("#batch-note")).to_contain_text(words)
+    expect(run(page)).to_be_disabled()
+
+
+def test_columns_that_are_not_known_must_be_chosen(page_url, new_page):
+    page = opened(new_page(page_url(FakeScorer())), [{"q": "p", "x": "one", "y": "one two three four"}])
+    run(page).click()
+    expect(page.get_by_text("Choose the columns of both answers.")).to_be_visible()
+    for label, column in (("Prompt", "q"), ("Answer A", "x"), ("Answer B", "y")):
+        page.locator("#batch-setup").get_by_label(label, exact=True).click()
+        page.get_by_role("option", name=column, exact=True).click()
+    run(page).click()
+    expect(page.get_by_text("All 1 rows done.")).to_be_visible()
+    expect(page.locator("#batch-table")).to_contain_text("-0.3")
+
+
+def test_an_uploaded_file_is_gone_from_the_server(page_url, new_page):
+    page = opened(new_page(page_url(FakeScorer())), [{**rows(1)[0], "prompt": "unmistakable-7315"}], "gone.jsonl")
+    expect(page.locator("#batch-preview")).to_contain_text("unmistakable-7315")
+    left = [file for file in (Path(tempfile.gettempdir()) / "gradio").rglob("*") if file.is_file()]
+    assert not [file for file in left if b"unmistakable-7315" in file.read_bytes()]

@@ -1,0 +1,315 @@
+"""What stands around and below a verdict, in a real browser over a stand-in for the model."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from inform_demo.config import ServeConfig
+from inform_demo.ui.export import EXPORTS
+from tests.doubles import FakeScorer
+from tests.ui.test_page import NASTY, answer_a, answer_b, compare, fill, prompt, verdict
+
+pytestmark = pytest.mark.browser
+
+FOLD = "System prompt and earlier turns (optional)"
+
+
+@pytest.fixture
+def scorer():
+    return FakeScorer()
+
+
+@pytest.fixture
+def page(page_url, new_page, scorer):
+    return new_page(page_url(scorer))
+
+
+def compared(page: Page, *texts: str) -> Page:
+    fill(page, *(texts or ("which?", "one two", "one two three four")))
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Margin")
+    return page
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def test_tokens_are_counted_while_writing_against_the_limit(page_url, new_page):
+    page = new_page(page_url(FakeScorer()))
+    fill(page, "one two", "three", "three four five")
+    # The stand-in counts words and one more a turn.
+    expect(page.locator("#count-a")).to_have_text("5 of 8,192 tokens, prompt included")
+    expect(page.locator("#count-b")).to_have_text("7 of 8,192 tokens, prompt included")
+    answer_a(page).fill("word " * 9000)
+    expect(page.locator("#count-a")).to_contain_text("9,004 tokens with the prompt: 812 over the limit of 8,192")
+    answer_a(page).fill("")
+    expect(page.locator("#count-a")).not_to_contain_text("tokens")
+
+
+def test_earlier_exchanges_are_added_edited_removed_and_scored(page, scorer):
+    fill(page, "and now?", "one", "two three")
+    page.get_by_role("button", name=FOLD).click()
+    first, second = (page.get_by_label(f"Earlier question {i}", exact=True) for i in (1, 2))
+    expect(first).to_be_hidden()
+    for _ in range(2):
+        page.get_by_role("button", name="Add an earlier exchange").click()
+    first.fill("hello")
+    page.get_by_label("Earlier answer 1", exact=True).fill("hi")
+    second.fill("how are you")
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Earlier answer 2 is empty")
+    page.get_by_label("Earlier answer 2", exact=True).fill("fine")
+    page.get_by_label("System prompt", exact=True).fill("be brief")
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Margin")
+    contents = [message.content for message in scorer.conversations[-1][1].messages]
+    assert contents == ["be brief", "hello", "hi", "how are you", "fine", "and now?", "two three"]
+    page.get_by_role("button", name="Remove exchange 1").click()
+    expect(first).to_have_value("how are you")
+    expect(second).to_be_hidden()
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Margin")
+    contents = [message.content for message in scorer.conversations[-1][0].messages]
+    assert contents == ["be brief", "how are you", "fine", "and now?", "one"]
+
+
+def test_a_pasted_conversation_fills_the_fields_and_a_wrong_one_is_named(page, scorer):
+    answer_b(page).fill("kept")
+    page.get_by_role("button", name=FOLD).click()
+    page.get_by_role("button", name="Paste a conversation as JSON").click()
+    box = page.get_by_role("textbox", name="Paste a conversation as JSON")
+    use = page.get_by_role("button", name="Use this conversation")
+    for text, words in (
+        ('[{"role": "user"', "Expected JSON; line 1, column 17"),
+        ('[{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]', "in alternation"),
+        ("[" * 100_000, "Expected JSON"),
+    ):
+        box.fill(text)
+        use.click()
+        expect(page.locator("#paste-note")).to_contain_text(words)
+    roles = ["system", "user", "assistant", "user", "assistant"]
+    box.fill(json.dumps([{"role": role, "content": f"{i} {NASTY}"} for i, role in enumerate(roles)]))
+    use.click()
+    expect(prompt(page)).to_have_value(f"3 {NASTY}")
+    expect(answer_a(page)).to_have_value(f"4 {NASTY}")
+    expect(answer_b(page)).to_have_value("kept")
+    expect(page.get_by_label("System prompt", exact=True)).to_have_value(f"0 {NASTY}")
+    expect(page.get_by_label("Earlier question 1", exact=True)).to_have_value(f"1 {NASTY}")
+    expect(page.get_by_label("Earlier answer 1", exact=True)).to_be_visible()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_multi_turn_example_brings_its_turns(page, scorer):
+    page.get_by_role("button", name="Several turns").click()
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Margin")
+    assert len(scorer.conversations[-1][0].messages) >= 4
+
+
+def test_the_tie_band_can_be_moved_without_scoring_again(page, scorer):
+    compared(page)  # a margin of 0.2: 45 % to 55 %
+    expect(verdict(page)).to_contain_text("Too close to call")
+    page.get_by_role("button", name="What do these words mean?").click()
+    band = page.get_by_role("spinbutton")
+    band.fill("2")
+    band.press("Tab")
+    expect(verdict(page)).to_contain_text("Answer B is slightly better")
+    expect(page.locator("#words")).to_contain_text("up to 52 %")
+    band.fill("20")
+    band.press("Tab")
+    expect(verdict(page)).to_contain_text("Too close to call")
+    assert len(scorer.calls) == 1
+
+
+def test_the_trace_is_a_plot_a_marked_text_and_a_table_that_ends_in_the_reward(page):
+    compared(page)
+    expect(page.locator("#trace-plot canvas, #trace-plot svg").first).to_be_visible()
+    expect(page.get_by_text("Exploratory:")).to_be_visible()
+    page.get_by_text("The same as a table").click()
+    rows = page.locator(".trace-table").nth(1).get_by_role("row")
+    expect(rows.last.get_by_role("cell")).to_have_text(["5", "(end of the answer: the reward)", "−0.60"])
+
+
+def test_the_difference_names_the_words_of_one_answer_only(page):
+    compared(page, "which?", "one two", "one two three")
+    open_tab(page, "Difference")
+    expect(page.locator("#difference .shaded .only-b")).to_have_text(" threeB")
+    expect(page.locator("#difference .shaded .only-a")).to_have_count(0)
+
+
+def test_how_it_was_computed_and_the_order_check(page, scorer):
+    compared(page)
+    open_tab(page, "How this was computed")
+    for words in ("fake-reward-model", "It computes nothing.", "It has no attention.", "Time waited", "Time computed"):
+        expect(page.locator("#result").get_by_text(words).first).to_be_visible()
+    page.get_by_role("button", name="Check the order").click()
+    expect(page.get_by_text("both rewards are the same to the last bit (difference 0)")).to_be_visible()
+    assert [call[1:3] for call in scorer.calls] == [
+        ("one two", "one two three four"),
+        ("one two three four", "one two"),
+    ]
+
+
+def test_every_format_can_be_exported(page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    compared(page, "which?", "one `two`\n'three'", "=one")
+    open_tab(page, "Share and export")
+    code = page.locator("#export")
+    expect(code).to_contain_text('"reward_a"')
+    seen = set()
+    for name in EXPORTS:
+        page.get_by_label("Format").click()
+        page.get_by_role("option", name=name, exact=True).click()
+        expect(page.get_by_label("Format")).to_have_value(name)
+        page.wait_for_function("(seen) => !seen.includes(document.querySelector('#export').innerText)", arg=list(seen))
+        seen.add(code.inner_text())
+    assert len(seen) == len(EXPORTS)
+    with page.expect_download() as download:
+        page.locator("#export a[download], #export [title='Download'], #export [aria-label='Download']").first.click()
+    assert download.value.path().read_text()
+
+
+def test_a_link_carries_the_whole_comparison_after_the_hash_and_is_never_sent(page, page_url, new_page, scorer):
+    page.get_by_role("button", name=FOLD).click()
+    page.get_by_role("button", name="Add an earlier exchange").click()
+    page.get_by_label("Earlier question 1", exact=True).fill("hello")
+    page.get_by_label("Earlier answer 1", exact=True).fill("hi 🍊")
+    compared(page, NASTY, "one\n\n  two 你好", "three")
+    open_tab(page, "Share and export")
+    page.get_by_role("button", name="Make a link").click()
+    box = page.locator("#link textarea")
+    expect(box).to_have_value(re.compile("#compare="))
+    link = box.input_value()
+    other = new_page(link)
+    expect(answer_a(other)).to_have_value("one\n\n  two 你好")
+    expect(prompt(other)).to_have_value(NASTY)
+    expect(verdict(other)).to_have_text("Opened from a link. Press Compare to score it.")
+    assert "#" not in other.url
+    assert not any("compare=" in url or "compare%3D" in url for url in other.requested[1:])
+    compare(other).click()
+    expect(verdict(other)).to_contain_text("Margin")
+    assert scorer.conversations[0] == scorer.conversations[1]
+    assert other.evaluate("window.hacked") is None
+
+
+def packed(value: object) -> str:
+    deflate = zlib.compressobj(wbits=-15)
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(deflate.compress(data) + deflate.flush()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "%%%",
+        "AAAA",
+        packed({"__type__": "update"}),
+        packed(["too", "few"]),
+        packed([{"__type__": "update", "value": NASTY}] * 16),
+        packed(b"\xff\xfe"),
+        packed(b"[" + b'"' + b"a" * 9_000_000 + b'"]'),
+    ],
+    ids=["empty", "no base64", "no deflate", "object", "few", "no texts", "no utf-8", "bomb"],
+)
+def test_a_broken_or_hostile_link_is_named_and_runs_nothing(page_url, new_page, code):
+    page = new_page(f"{page_url(FakeScorer())}#compare={code}")
+    expect(verdict(page)).to_contain_text("This link holds no comparison that can be read")
+    expect(prompt(page)).to_have_value("")
+    assert page.evaluate("window.hacked") is None
+    compared(page)
+
+
+def history(page: Page):
+    return page.locator("#history li")
+
+
+def test_the_history_stays_in_the_browser_and_can_be_opened_deleted_and_switched_off(page, page_url, new_page, scorer):
+    compared(page, f"first {NASTY}", "one", "one two three")
+    compared(page, "second?", "one two", "one")
+    page.get_by_text("History in this browser").click()
+    expect(history(page)).to_have_count(2)
+    expect(history(page).first).to_contain_text("second?")
+    expect(history(page).last).to_contain_text("A −0.90 · B −0.70 · fake-reward-model")
+    page.reload()
+    prompt(page).wait_for()
+    page.get_by_text("History in this browser").click()
+    history(page).last.get_by_role("button", name="Open").click()
+    expect(prompt(page)).to_have_value(f"first {NASTY}")
+    expect(answer_b(page)).to_have_value("one two three")
+    expect(verdict(page)).to_have_text("The verdict appears here.")
+    history(page).first.get_by_role("button", name="Delete").click()
+    expect(history(page)).to_have_count(1)
+    page.get_by_label("Keep a history here").uncheck()
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Margin")
+    expect(history(page)).to_have_count(1)
+    page.get_by_role("button", name="Delete all").click()
+    expect(history(page)).to_have_text(["Comparisons you make are listed here."])
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("JSON.parse(localStorage.getItem('inform-demo-history')).length") == 0
+
+
+def test_the_history_keeps_the_last_fifty_and_survives_a_foreign_store(page, page_url, new_page):
+    page.evaluate(
+        """localStorage.setItem('inform-demo-history', JSON.stringify([
+            null, 7, {texts: 'no'}, {texts: [1], words: 'x', rewards: 'y'},
+            ...Array(60).fill(
+                {texts: Array(16).fill('<img src=x onerror="window.hacked=1">'), words: '<b>w</b>', rewards: 'r'}
+            )
+        ]))"""
+    )
+    page.reload()
+    prompt(page).wait_for()
+    page.get_by_text("History in this browser").click()
+    expect(history(page)).to_have_count(50)
+    compared(page)
+    expect(history(page)).to_have_count(50)
+    expect(history(page).first).to_contain_text("which?")
+    expect(history(page).nth(1)).to_contain_text("<b>w</b>")
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_page_speaks_chinese_to_a_chinese_browser(page_url, browser, scorer):
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    page.goto(page_url(scorer))
+    page.get_by_label("提示", exact=True).fill("which?")
+    page.get_by_label("回答 A", exact=True).fill("one")
+    page.get_by_label("回答 B", exact=True).fill(" ".join(map(str, range(40))))
+    page.get_by_role("button", name="比较（Ctrl+Enter）").click()
+    expect(page.get_by_role("status", name="结论")).to_contain_text("回答 B 明显更好")
+    expect(page.get_by_role("heading", level=1)).to_have_text("INF-ORM 并排比较")
+    page.get_by_label("回答 B", exact=True).fill(" ")
+    page.get_by_role("button", name="比较（Ctrl+Enter）").click()
+    expect(page.get_by_role("status", name="结论")).to_contain_text("回答 B为空")
+    context.close()
+
+
+def test_the_whole_path_works_by_keyboard_alone(page, scorer):
+    prompt(page).focus()
+    page.keyboard.type("which?")
+    page.keyboard.press("Tab")
+    page.keyboard.type("one")
+    page.keyboard.press("Tab")
+    page.keyboard.type("one two three")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "compare":
+            break
+    page.keyboard.press("Enter")
+    expect(verdict(page)).to_contain_text("Margin (A − B): −0.20")
+    assert scorer.calls == [("which?", "one", "one two three", None)]
+
+
+def test_the_tie_band_of_the_server_is_where_the_page_begins(page_url, new_page):
+    page = new_page(page_url(FakeScorer(), ServeConfig(tie_band=0.2)))
+    compared(page, "which?", "one", "one two three four five")
+    expect(verdict(page)).to_contain_text("Too close to call")
