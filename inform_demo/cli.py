@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_init_base(commands)
     _add_train(commands)
+    _add_merge(commands)
     _add_export(commands)
     return parser
 
@@ -247,6 +248,13 @@ def _add_train(commands: Any) -> None:
         ("seed", int, 0, "of data order"),
     ):
         parser.add_argument(f"--{name}", type=kind, default=default, metavar="X", help=f"{text} (default: {default})")
+    parser.add_argument(
+        "--magnitude-weights",
+        type=float,
+        nargs=3,
+        metavar="W",
+        help="loss weights of magnitude 1, 2, 3 (default: 1 3 10)",
+    )
     parser.add_argument("--skip-invalid", action="store_true", help="leave invalid rows out and count them")
 
 
@@ -255,7 +263,26 @@ def run_train(options: argparse.Namespace) -> None:
     from inform_demo.recipe.training import TrainingConfig, train
 
     given = {name: value for name, value in vars(options).items() if name not in {"run", "is_long", "verbose", "data"}}
+    weights = given.pop("magnitude_weights")
+    if weights:
+        given["magnitude_weights"] = dict(enumerate(weights, 1))
     print(f"Wrote {train(TrainingConfig(data=tuple(options.data), **given))}")
+
+
+def _add_merge(commands: Any) -> None:
+    text = "average the weights of two trained checkpoints"
+    parser = _add_command(commands, "merge", run_merge, text, is_long=True)
+    parser.add_argument("first", type=Path, metavar="A")
+    parser.add_argument("second", type=Path, metavar="B")
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="a folder that does not exist yet")
+    parser.add_argument("--weight", type=float, default=0.5, metavar="W", help="of A; B has the rest (default: 0.5)")
+
+
+def run_merge(options: argparse.Namespace) -> None:
+    """`inform-demo merge`."""
+    from inform_demo.recipe.merge import merge_checkpoints
+
+    print(f"Wrote {merge_checkpoints(options.first, options.second, options.output, options.weight)}")
 
 
 def _add_export(commands: Any) -> None:

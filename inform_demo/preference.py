@@ -63,4 +63,5 @@ def wilson_interval(n_won: int, n: int) -> tuple[float, float]:
     center = share + _Z**2 / (2 * n)
     spread = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n * n))
     scale = 1 + _Z**2 / n
-    return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)
+    # Rounding must not put the share itself outside.
+    return max(0.0, min(share, (center - spread) / scale)), min(1.0, max(share, (center + spread) / scale))

@@ -45,7 +45,7 @@ FLOORS = {
     1: ["errors", "types", "config", "versions"],
     2: ["preference", "packing", "attention", "modeling", "chat"],
     3: ["placement", "loading", "scoring", "slot", "ranking", "batch_files", "batch"],
-    4: [f"recipe.{name}" for name in ("loss", "curves", "pairs", "base", "storage", "evaluation", "training")],
+    4: [f"recipe.{name}" for name in ("loss", "merge", "curves", "pairs", "base", "storage", "evaluation", "training")],
     5: [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)],
     6: ["cli", "__main__"],
 }

@@ -53,7 +53,7 @@ def test_the_client_example(url):
 def test_the_curl_example(url):
     lines = run("bash", "-c", block("curl", url))
     (data,) = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
-    assert json.loads(data)["preferred"] == "tie"
+    assert json.loads(data)[0]["preferred"] == "tie"
 
 
 def test_the_agent_example(url):

@@ -139,6 +139,17 @@ def states(page: Page) -> Iterator[str]:
             expect(page.locator("#rank-result")).to_be_visible()
             unfold(page)
             yield "Rank, scored"
+        if name == "Batch":
+            rows = b'{"prompt": "p", "response_a": "one", "response_b": "one two three", "label": "b"}\n' * 3
+            page.locator("#batch-file input[type=file]").set_input_files(
+                {"name": "pairs.jsonl", "mimeType": "text/plain", "buffer": rows}
+            )
+            expect(page.locator("#batch-setup")).to_be_visible()
+            yield "Batch, read"
+            page.locator("#batch-run").click()
+            expect(page.locator("#batch-result")).to_be_visible()
+            unfold(page)
+            yield "Batch, scored"
 
 
 def describe(faults: list[dict]) -> str:

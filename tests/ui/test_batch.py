@@ -127,8 +127,11 @@ def test_columns_that_are_not_known_must_be_chosen(page_url, new_page):
     run(page).click()
     expect(page.get_by_text("Choose the columns of both answers.")).to_be_visible()
     for label, column in (("Prompt", "q"), ("Answer A", "x"), ("Answer B", "y")):
-        page.locator("#batch-setup").get_by_label(label, exact=True).click()
+        box = page.locator("#batch-setup").get_by_label(label, exact=True)
+        box.click()
         page.get_by_role("option", name=column, exact=True).click()
+        expect(page.get_by_role("listbox")).to_have_count(0)
+        expect(box).to_have_value(column)
     run(page).click()
     expect(page.get_by_text("All 1 rows done.")).to_be_visible()
     expect(page.locator("#batch-table")).to_contain_text("-0.3")

@@ -323,3 +323,21 @@ def test_a_phone_shows_the_verdict_and_nothing_overflows(page_url, new_page):
         page.get_by_role("button", name="What do these words mean?").click()
         expect(page.get_by_text("above 95 %")).to_be_visible()
         assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+
+
+def test_a_lost_connection_is_said_and_no_text_is_lost(page_url, new_page):
+    scorer = FakeScorer()
+    page = new_page(page_url(scorer))
+    fill(page, "which?", "one", "one two three")
+    expect(page.locator("#count-b")).to_contain_text("tokens")
+    page.context.set_offline(True)
+    compare(page).click()
+    expect(page.get_by_test_id("toast-text")).to_contain_text("Connection to the server was lost")
+    expect(answer_b(page)).to_have_value("one two three")
+    page.context.set_offline(False)
+    # Gradio reloads the page as soon as it has the server back.
+    expect(verdict(page)).to_have_text("The verdict appears here.")
+    expect(compare(page)).to_be_enabled()
+    expect(answer_b(page)).to_have_value("one two three")
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Margin (A − B): −0.20")

@@ -1,0 +1,177 @@
+"""The weighted average of two checkpoints of one architecture, as the model card's 0.5/0.5 merge of its two trainings.
+
+Streams shard by shard, so that the peak is one output shard and two tensors, whatever the size of the model. Nothing
+appears at the destination before all of it is written. Knows files and tensors; no model and no device. mergekit was
+looked at: it does not know this architecture's head, and one linear merge needs none of the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from inform_demo.errors import CheckpointError, ConfigError
+from inform_demo.versions import installed_versions
+
+logger = logging.getLogger(__name__)
+
+PROVENANCE = "merge.json"
+
+# What may differ between two trainings of one architecture, or says only where a folder came from.
+_CONFIG_MAY_DIFFER = {"_name_or_path", "transformers_version", "dtype", "torch_dtype"}
+
+
+def merge_checkpoints(first: Path, second: Path, output: Path, weight: float = 0.5) -> Path:
+    """Write `weight * first + (1 - weight) * second`, computed in float32 and stored in the first one's dtypes.
+
+    Config, tokenizer and chat template are the first one's; `merge.json` names both parents by their files' hashes.
+
+    Args:
+        weight: of the first, in [0, 1].
+
+    Returns:
+        The folder, which did not exist before.
+
+    Raises:
+        ConfigError: the weight is out of range, or the output exists.
+        CheckpointError: a parent is missing or broken, or they differ in config, tokenizer, tensors, shapes or dtypes.
+    """
+    if not 0 <= weight <= 1:
+        raise ConfigError(f"weight must be in [0, 1]; got {weight}.")
+    if output.exists():
+        raise ConfigError(f"{output} already exists; name another folder or remove it.")
+    places = [_find_tensors(folder) for folder in (first, second)]
+    _check_alike(first, second)
+    _check_same_tensors(first, second, *places)
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # what a merge that was killed left behind
+    partial.mkdir(parents=True)
+    try:
+        for shard in sorted(set(places[0].values())):
+            names = [name for name, file in places[0].items() if file == shard]
+            logger.info("Merging %s, %d tensors.", shard, len(names))
+            merged = _merge_tensors(names, (first, second), places, weight)
+            save_file(merged, partial / shard, metadata={"format": "pt"})
+        for file in first.iterdir():
+            if file.is_file() and file.suffix in {".json", ".jinja"} and file.name != PROVENANCE:
+                shutil.copy2(file, partial / file.name)
+        provenance = _describe(first, second, places, weight)
+        (partial / PROVENANCE).write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
+        partial.rename(output)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return output
+
+
+def _find_tensors(folder: Path) -> dict[str, str]:
+    """Each tensor's file, by name."""
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    if not files:
+        raise CheckpointError(f"{folder} holds no .safetensors file; expected a trained checkpoint.")
+    places: dict[str, str] = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                places.update(dict.fromkeys(tensors.keys(), file.name))
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{file} cannot be read: {error}") from error
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        missing = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"]) - places.keys())
+        if missing:
+            raise CheckpointError(f"{folder} lacks weights that its index names: {', '.join(missing[:4])}.")
+    return places
+
+
+def _check_alike(first: Path, second: Path) -> None:
+    """The same config but for what may differ, and the same tokenizer and chat template."""
+    try:
+        configs = [json.loads((folder / "config.json").read_text(encoding="utf-8")) for folder in (first, second)]
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"A config.json cannot be read: {error}") from error
+    keys = sorted({key for config in configs for key in config} - _CONFIG_MAY_DIFFER)
+    differ = [
+        f"{key} ({configs[0].get(key)} and {configs[1].get(key)})"
+        for key in keys
+        if configs[0].get(key) != configs[1].get(key)
+    ]
+    if differ:
+        raise CheckpointError(f"{first} and {second} differ in their config: {'; '.join(differ[:4])}.")
+    for name in ("tokenizer.json", "chat_template.jinja"):
+        contents = [(folder / name).read_bytes() if (folder / name).exists() else None for folder in (first, second)]
+        if contents[0] != contents[1]:
+            raise CheckpointError(f"{first} and {second} differ in {name}: an average needs the same tokens.")
+
+
+def _check_same_tensors(first: Path, second: Path, places_1: dict[str, str], places_2: dict[str, str]) -> None:
+    for folder, names in ((second, places_1.keys() - places_2.keys()), (first, places_2.keys() - places_1.keys())):
+        if names:
+            raise CheckpointError(f"{folder} lacks weights that the other has: {', '.join(sorted(names)[:4])}.")
+    for name in places_1:
+        shapes, dtypes = zip(
+            *(_header(folder / places[name], name) for folder, places in ((first, places_1), (second, places_2))),
+            strict=True,
+        )
+        if shapes[0] != shapes[1] or dtypes[0] != dtypes[1]:
+            raise CheckpointError(
+                f"{name} is {dtypes[0]} {shapes[0]} in {first} and {dtypes[1]} {shapes[1]} in {second}."
+            )
+        if dtypes[0] not in {"F32", "F16", "BF16"}:
+            raise CheckpointError(
+                f"{name} is stored as {dtypes[0]}; average the trained checkpoints, then store the result."
+            )
+
+
+def _header(file: Path, name: str) -> tuple[list[int], str]:
+    with safe_open(file, framework="pt") as tensors:
+        part = tensors.get_slice(name)
+        return part.get_shape(), part.get_dtype()
+
+
+def _merge_tensors(
+    names: list[str], folders: tuple[Path, Path], places: list[dict[str, str]], weight: float
+) -> dict[str, torch.Tensor]:
+    merged = {}
+    with ExitStack() as stack:
+        files: list[dict[str, Any]] = [
+            {
+                file: stack.enter_context(safe_open(folder / file, framework="pt"))
+                for file in {where[name] for name in names}
+            }
+            for folder, where in zip(folders, places, strict=True)
+        ]
+        for name in names:
+            one, other = (opened[where[name]].get_tensor(name) for opened, where in zip(files, places, strict=True))
+            merged[name] = torch.lerp(other.float(), one.float(), weight).to(one.dtype)
+    return merged
+
+
+def _describe(first: Path, second: Path, places: list[dict[str, str]], weight: float) -> dict[str, Any]:
+    def digest(file: Path) -> str:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    parents = [
+        {
+            "name": folder.name,
+            "weight": share,
+            "sha256": {file: digest(folder / file) for file in sorted(set(where.values()))},
+        }
+        for folder, where, share in ((first, places[0], weight), (second, places[1], 1 - weight))
+    ]
+    return {
+        "parents": parents,
+        "versions": installed_versions(),
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
