@@ -49,7 +49,7 @@ def measure(page: Page, repeat: int, n_runs: int) -> tuple[list[float], list[flo
     scorer, added = [], []
     for i in range(n_runs + 3):
         button.and_(page.locator(":enabled")).wait_for()
-        page.wait_for_timeout(300)  # what the last run still draws below its verdict is not this run's
+        page.wait_for_timeout(1500)  # what the last run still draws below its verdict is not this run's
         total, elapsed = page.evaluate(CLICK_AND_WAIT)
         if i >= 3:
             scorer.append(elapsed)

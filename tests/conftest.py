@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# The tests run side by side; threads of torch that wait for one another would take each other's core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
