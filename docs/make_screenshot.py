@@ -32,9 +32,11 @@ def main() -> None:
         page.goto(url)
         page.get_by_role("button", name="Oranges").click()
         page.get_by_role("button", name="Compare (Ctrl+Enter)").click()
-        page.locator("#trace-plot canvas, #trace-plot svg").first.wait_for()
+        page.locator("#trace .shaded").first.wait_for()
+        page.locator("#trace-plot canvas, #trace-plot svg").last.wait_for()
         page.get_by_role("button", name="Compare (Ctrl+Enter)").and_(page.locator(":enabled")).wait_for()
         page.mouse.move(0, 0)
+        page.wait_for_timeout(2000)  # the plot draws itself in steps
         bottom = page.locator("#trace-plot").bounding_box()
         height = int(bottom["y"] + bottom["height"]) + 16 if bottom else 1000
         page.set_viewport_size({"width": 1120, "height": height})

@@ -94,7 +94,9 @@ window.inform = (() => {
   const remember = (texts) => {
     if (!recalled) return;
     write(sessionStorage, TEXTS_KEY, asTexts(texts));
-    document.getElementById("verdict")?.classList.add("is-stale");
+    // A change is told a moment late: it may be one that the comparison under way has already seen.
+    const isSeen = asked !== null && JSON.stringify(asTexts(texts)) === JSON.stringify(asked.texts);
+    document.getElementById("verdict")?.classList.toggle("is-stale", !isSeen);
   };
   const note = (key) => `<p class="placeholder">${say(key)}</p>`;
   const recall = async (values) => {

@@ -126,6 +126,7 @@ def test_a_changed_text_marks_the_verdict_as_older(page_url, new_page):
     compare(page).click()
     expect(verdict(page)).to_contain_text("better")
     older = page.get_by_text("The text has changed since this verdict.")
+    page.wait_for_function("(sessionStorage.getItem('inform-demo-texts') || '').includes('lock')")
     expect(older).to_be_hidden()
     answer_b(page).press_sequentially(" More.")
     expect(older).to_be_visible()
