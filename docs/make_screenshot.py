@@ -37,10 +37,10 @@ def main() -> None:
         page.get_by_role("button", name="Compare (Ctrl+Enter)").and_(page.locator(":enabled")).wait_for()
         page.mouse.move(0, 0)
         page.wait_for_timeout(2000)  # the plot draws itself in steps
+        page.evaluate("scrollTo(0, 0)")
         bottom = page.locator("#trace-plot").bounding_box()
         height = int(bottom["y"] + bottom["height"]) + 16 if bottom else 1000
         page.set_viewport_size({"width": 1120, "height": height})
-        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=Path(__file__).parent / "compare.png")
         browser.close()
     demo.close(verbose=False)

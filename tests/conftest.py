@@ -7,6 +7,8 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # The tests run side by side; threads of torch that wait for one another would take each other's core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Gradio takes the first free port from here on. Workers that looked in one place would take the same one at times.
+os.environ["GRADIO_SERVER_PORT"] = str(17860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 
 import pytest
 import torch

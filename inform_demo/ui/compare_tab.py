@@ -6,7 +6,6 @@ verdict. Knows gradio's components and events; knows nothing of rewards or marku
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -52,15 +51,15 @@ def _connect_compare(
 ) -> None:
     """Button, shortcut (which presses the button) and what is shown before, meanwhile and afterwards."""
 
-    def show_verdict(request: gr.Request, percent: float, *texts: str) -> Iterator[tuple[Any, ...]]:
+    def show_verdict(request: gr.Request, percent: float, *texts: str) -> tuple[Any, ...]:
         t = texts_of(request)
         try:
             compared = handlers.compare(slot, inputs_of(texts, t), t)
         except Exception as error:
             message = words_of(error, t)
-            yield view.render_error(t, message), "", None
-            raise toast(message, t.compare.not_compared) from None
-        yield view.render_verdict(t, compared, percent / 100), view.render_details(t, compared), compared
+            toast(message, t.compare.not_compared)
+            return view.render_error(t, message), "", None
+        return view.render_verdict(t, compared, percent / 100), view.render_details(t, compared), compared
 
     def update(label: str, interactive: bool) -> dict[str, Any]:
         return {"__type__": "update", "value": label, "interactive": interactive}
@@ -81,13 +80,14 @@ def _connect_compare(
     fields = list(inputs.fields)
     scored = button.click(
         None,
-        fields,
+        None,
         [button, verdict, details],
-        js=f"(...texts) => {{ inform.startCompare(texts); return {in_every_language(busy)}; }}",
+        js=f"() => {{ inform.startCompare(); return {in_every_language(busy)}; }}",
     ).then(
         show_verdict,
         [result.tie_band, *fields],
         [verdict, details, outcome],
+        js="(percent, ...texts) => { inform.noteAsked(texts); return [percent, ...texts]; }",
         show_progress="minimal",
         show_progress_on=verdict,
         api_visibility="private",

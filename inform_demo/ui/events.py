@@ -50,9 +50,13 @@ def words_of(error: Exception, t: Texts) -> str:
     return t.page.unexpected
 
 
-def toast(message: str, title: str) -> gr.Error:
-    """The error to raise for a note in the page's corner, which renders HTML."""
-    return gr.Error(escape(message), title=title, print_exception=False)
+def toast(message: str, title: str) -> None:
+    """A note in the page's corner, which renders HTML, beside what a handler shows of an error.
+
+    Raising it instead would need a generator, and Gradio sends a generator's last step twice: whoever presses Clear in
+    between sees the old result come back.
+    """
+    gr.Warning(escape(message), title=title)
 
 
 def api_error(error: Exception, t: Texts) -> gr.Error:

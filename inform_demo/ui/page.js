@@ -119,8 +119,11 @@ window.inform = (() => {
   };
 
   // --- Comparing
-  const startCompare = (texts) => {
-    asked = { texts: asTexts(texts), at: performance.now() };
+  const startCompare = () => {
+    asked = { texts: null, at: performance.now() };
+  };
+  const noteAsked = (texts) => {
+    asked.texts = asTexts(texts);
     document.getElementById("verdict")?.classList.remove("is-stale");
   };
   const showVerdict = () =>
@@ -238,7 +241,7 @@ window.inform = (() => {
   });
 
   return {
-    language, say, remember, recall, fill, showTurns, addTurn, removeTurn, share, startCompare, finishCompare, emptyResults,
-    mountHistory, reopened, startBatch, stopBatch, endBatch, nextBatch, save,
+    language, say, remember, recall, fill, showTurns, addTurn, removeTurn, share, startCompare, noteAsked, finishCompare,
+    emptyResults, mountHistory, reopened, startBatch, stopBatch, endBatch, nextBatch, save,
   };
 })();

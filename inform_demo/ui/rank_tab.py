@@ -6,7 +6,6 @@ Knows gradio's components and events; knows nothing of rewards or markup, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,22 +118,21 @@ def _connect_rank(
 
     def show_ranking(
         request: gr.Request, count: int | None, prompt: str, system: str, *answers: str
-    ) -> Iterator[tuple[Any, ...]]:
+    ) -> tuple[Any, ...]:
         t = texts_of(request)
         try:
             outcome = rank_inputs.rank(slot, prompt, answers[: count or 0], system, t)
-            shown = (
-                rank_view.render_verdict(t, outcome, config.tie_band),
-                gr.Column(visible=True),
-                rank_view.render_ranked(t, outcome),
-                _bars(t, outcome),
-                rank_view.render_matrix(t, outcome.ranking),
-            )
         except Exception as error:
             message = words_of(error, t)
-            yield rank_view.render_error(t, message), gr.Column(visible=False), "", None, ""
-            raise toast(message, t.rank.not_ranked) from None
-        yield shown
+            toast(message, t.rank.not_ranked)
+            return rank_view.render_error(t, message), gr.Column(visible=False), "", None, ""
+        return (
+            rank_view.render_verdict(t, outcome, config.tie_band),
+            gr.Column(visible=True),
+            rank_view.render_ranked(t, outcome),
+            _bars(t, outcome),
+            rank_view.render_matrix(t, outcome.ranking),
+        )
 
     ranked = button.click(
         None,

@@ -120,6 +120,32 @@ def test_clear_empties_every_field_and_the_verdict(page_url, new_page):
     expect(page.get_by_role("tab", name="How this was computed")).to_have_count(0)
 
 
+def press_as_soon_as(page: Page, shown: str, pressed: str) -> None:
+    """Click the element `pressed` in the very moment in which the element `shown` appears, quicker than any visitor."""
+    page.evaluate(
+        """([shown, pressed]) => {
+            const observer = new MutationObserver(() => {
+                if (!document.querySelector(shown)) return;
+                observer.disconnect();
+                document.querySelector(pressed).click();
+            });
+            observer.observe(document.body, { childList: true, subtree: true });
+        }""",
+        [shown, pressed],
+    )
+
+
+def test_what_is_cleared_at_once_does_not_come_back(page_url, new_page):
+    page = new_page(page_url(FakeScorer()))
+    fill(page, "which?", "one two", "one two three")
+    press_as_soon_as(page, "#verdict .figures", "#clear")
+    compare(page).click()
+    expect(verdict(page)).to_have_text("The verdict appears here.")
+    page.wait_for_timeout(1500)  # whatever was still on its way is there
+    expect(verdict(page)).to_have_text("The verdict appears here.")
+    expect(page.locator("#trace-plot")).to_be_hidden()
+
+
 def test_a_changed_text_marks_the_verdict_as_older(page_url, new_page):
     page = new_page(page_url(FakeScorer()))
     page.get_by_role("button", name="Refusal").click()

@@ -14,7 +14,7 @@ from inform_demo.errors import InputError
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.rank_inputs import MAX_FILE_BYTES
 from tests.doubles import FakeScorer
-from tests.ui.test_page import NASTY
+from tests.ui.test_page import NASTY, press_as_soon_as
 
 pytestmark = pytest.mark.browser
 
@@ -313,6 +313,16 @@ def test_clear_empties_everything_and_can_be_undone(page):
     button(page, "Undo").click()
     expect(answer(page, 4)).to_have_value(re.compile("baked"))
     expect(answer(page, 4)).to_be_visible()
+
+
+def test_what_is_cleared_at_once_does_not_come_back(page):
+    fill(page, "one", "two three")
+    press_as_soon_as(page, "#rank-verdict .verdict", "#rank-clear")
+    rank(page).click()
+    expect(verdict(page)).to_have_text("The ranking appears here.")
+    page.wait_for_timeout(1500)  # whatever was still on its way is there
+    expect(verdict(page)).to_have_text("The ranking appears here.")
+    expect(ranked_rows(page)).to_have_count(0)
 
 
 def test_a_reload_and_another_tab_keep_the_texts_and_another_visitor_sees_none(page_url, open_rank, scorer):
