@@ -100,7 +100,14 @@ def _connect_compare(
     # In Gradio 6.31 `then` does not follow a failure, whatever its documentation says.
     for after in (scored.then, scored.failure):
         after(None, verdict, [button, verdict, result.timing], js=finish)
-        after(show, [outcome, result.export_format, result.address], result.shown, **ASIDE)
+        after(
+            show,
+            [outcome, result.export_format, result.address],
+            result.shown,
+            # Whatever once had a progress is visited with all its children at every later event: keep that small.
+            show_progress_on=result.timing,
+            **ASIDE,
+        )
 
 
 def _connect_api(slot: ScorerSlot) -> None:

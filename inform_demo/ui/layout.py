@@ -92,7 +92,7 @@ def build_demo(slot: ScorerSlot, config: ServeConfig, model: str = ENGLISH.page.
             t = texts_of(request)
             return [render(t) for _, render in statics]
 
-        demo.load(translate, None, [component for component, _ in statics], **ASIDE)
+        demo.load(translate, None, [component for component, _ in statics], show_progress_on=privacy, **ASIDE)
     demo.queue(api_open=False, max_size=config.max_queue, default_concurrency_limit=1)
     return demo
 
