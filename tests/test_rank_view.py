@@ -250,7 +250,7 @@ def test_the_verdict_is_a_sentence(rewards, sentence):
 def test_the_tie_band_and_the_language_reach_the_verdict():
     ranking = outcome_of(1.0, 0.0).ranking
     assert "too close" in rank_view.describe_ranking(ENGLISH, ranking, 0.3)
-    assert rank_view.describe_ranking(CHINESE, ranking, 0.05) == "回答 1排名第一，优于回答 2"
+    assert rank_view.describe_ranking(CHINESE, ranking, 0.05) == "回答 1 排名第一，优于回答 2"
 
 
 def test_only_the_demonstration_model_bears_its_warning():

@@ -73,7 +73,8 @@ def build_batch_panel() -> tuple[BatchPanel, list[Static]]:
         plot_table = gr.HTML(apply_default_css=False)
         table = gr.Dataframe(
             label=I18N("batch_table"), interactive=False, wrap=True, show_search="filter", max_height=480,
-            datatype=["number", "str", "number", "number", "str", "str", "str", "str", "str"], elem_id="batch-table",
+            datatype=["number", "str", "number", "number", "str", "str", "str", "str", "str"],
+            column_widths=[70, 200, 110, 110, 90, 240, 240, 240, 200], elem_id="batch-table",
         )  # fmt: skip
         cut = gr.HTML(view.paragraph(ENGLISH.batch.table_cut), apply_default_css=False)
         with gr.Row(elem_id="batch-downloads"):

@@ -27,14 +27,10 @@ def shorten(value: object) -> str:
     return line if len(line) <= MOST_SHOWN_CHARACTERS else f"{line[:MOST_SHOWN_CHARACTERS]}…"
 
 
-def file_label(t: Texts) -> str:
-    """What may be uploaded, bounds included."""
-    return t.batch.file.format(rows=MOST_ROWS, megabytes=MOST_BYTES // 1_000_000)
-
-
 def render_file_label(t: Texts) -> str:
     """The bounds, and where the file goes."""
-    return f"<p>{escape(t.batch.intro)}</p>{paragraph(f'{file_label(t)}. {t.batch.file_note}')}"
+    bounds = t.batch.file.format(rows=MOST_ROWS, megabytes=MOST_BYTES // 1_000_000)
+    return f"<p>{escape(t.batch.intro)}</p>{paragraph(f'{bounds} {t.batch.file_note}')}"
 
 
 def render_file_read(t: Texts, name: str, table: Table) -> str:

@@ -23,7 +23,6 @@ from inform_demo.ui.events import (
     in_every_language,
     live_region,
     texts_of,
-    toast,
     words_of,
 )
 from inform_demo.ui.inputs_panel import (
@@ -56,9 +55,9 @@ def _connect_compare(
         try:
             compared = handlers.compare(slot, inputs_of(texts, t), t)
         except Exception as error:
-            message = words_of(error, t)
-            toast(message, t.compare.not_compared)
-            return view.render_error(t, message), "", None
+            # Shown and not raised: Gradio would mark every output as failed, and a generator, which could do both,
+            # sends its last step twice, so that a cleared verdict would come back.
+            return view.render_error(t, words_of(error, t)), "", None
         return view.render_verdict(t, compared, percent / 100), view.render_details(t, compared), compared
 
     def update(label: str, interactive: bool) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -48,15 +47,6 @@ def words_of(error: Exception, t: Texts) -> str:
         return str(error)
     logger.error("A request failed.", exc_info=error)
     return t.page.unexpected
-
-
-def toast(message: str, title: str) -> None:
-    """A note in the page's corner, which renders HTML, beside what a handler shows of an error.
-
-    Raising it instead would need a generator, and Gradio sends a generator's last step twice: whoever presses Clear in
-    between sees the old result come back.
-    """
-    gr.Warning(escape(message), title=title)
 
 
 def api_error(error: Exception, t: Texts) -> gr.Error:

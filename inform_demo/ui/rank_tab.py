@@ -22,7 +22,6 @@ from inform_demo.ui.events import (
     api_error,
     in_every_language,
     texts_of,
-    toast,
     words_of,
 )
 from inform_demo.ui.rank_panel import (
@@ -123,9 +122,7 @@ def _connect_rank(
         try:
             outcome = rank_inputs.rank(slot, prompt, answers[: count or 0], system, t)
         except Exception as error:
-            message = words_of(error, t)
-            toast(message, t.rank.not_ranked)
-            return rank_view.render_error(t, message), gr.Column(visible=False), "", None, ""
+            return rank_view.render_error(t, words_of(error, t)), gr.Column(visible=False), "", None, ""
         return (
             rank_view.render_verdict(t, outcome, config.tie_band),
             gr.Column(visible=True),

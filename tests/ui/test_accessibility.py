@@ -38,16 +38,13 @@ class Known:
     why: str
 
 
-TOAST = Known(
-    "nested-interactive", ".toast-header", "Gradio's note in the corner is a button with a button to close it."
-)
 CODE = Known(
     "scrollable-region-focusable",
     "#export .cm-scroller",
     "Gradio's code that is only shown takes no focus; the buttons to copy and download it do.",
 )
 
-KNOWN: dict[str, tuple[Known, ...]] = {"light": (TOAST, CODE), "dark": (TOAST, CODE)}
+KNOWN: dict[str, tuple[Known, ...]] = {"light": (CODE,), "dark": (CODE,)}
 
 # Resolves when nothing has changed in the page for a moment: results, tabs and folds are drawn by scripts.
 SETTLED = """() => new Promise((resolve) => {

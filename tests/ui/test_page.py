@@ -165,8 +165,7 @@ def test_an_empty_prompt_is_named_and_no_text_is_lost(page_url, new_page):
     page = new_page(page_url(scorer))
     fill(page, "  ", "one", "two")
     compare(page).click()
-    expect(verdict(page)).to_contain_text("Prompt is empty")
-    expect(page.get_by_test_id("toast-text")).to_have_text("Prompt is empty: write or paste some text there.")
+    expect(verdict(page)).to_contain_text("Prompt is empty: write or paste some text there.")
     expect(answer_a(page)).to_have_value("one")
     expect(compare(page)).to_be_enabled()
     assert scorer.calls == []
@@ -273,8 +272,6 @@ def test_an_error_that_quotes_markup_shows_it_as_text(page_url, new_page):
     fill(page, "which?", "one", "two")
     compare(page).click()
     expect(verdict(page)).to_contain_text("<img src=x onerror=")
-    expect(page.get_by_test_id("toast-text")).to_contain_text("<img src=x onerror=")
-    expect(page.get_by_test_id("toast-text").locator("img, a, script")).to_have_count(0)
     expect(verdict(page).locator("img, a, script")).to_have_count(0)
     assert page.evaluate("window.hacked") is None
 

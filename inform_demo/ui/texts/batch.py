@@ -70,7 +70,7 @@ class BatchTexts:
 
 ENGLISH = BatchTexts(
     intro="Score a file of pairs: each row a prompt and two answers, and a label if you have one.",
-    file="File: CSV, JSONL or Parquet, at most {rows:,} rows and {megabytes} MB",
+    file="File: CSV, JSONL or Parquet, at most {rows:,} rows and {megabytes} MB.",
     file_label="Choose a file",
     file_note="The file is read once and then deleted from this server.",
     file_read="{name}: {rows:,} rows, columns {columns}",
@@ -128,7 +128,7 @@ ENGLISH = BatchTexts(
 
 CHINESE = BatchTexts(
     intro="为整个文件打分：每行一个提示、两个回答，如有标签也可包含。",
-    file="文件：CSV、JSONL 或 Parquet，最多 {rows:,} 行、{megabytes} MB",
+    file="文件：CSV、JSONL 或 Parquet，最多 {rows:,} 行、{megabytes} MB。",
     file_label="选择文件",
     file_note="文件读取一次后即从服务器删除。",
     file_read="{name}：{rows:,} 行，列：{columns}",
