@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inform_demo.preference import preference_probability
+from inform_demo.preference import preference_probability, resolve_preferred
 from inform_demo.types import Comparison, RewardTrace
 from inform_demo.ui import result_view, view
 from inform_demo.ui.handlers import Inputs, ModelStatus, Outcome
@@ -53,7 +53,7 @@ def outcome(reward_a: float, reward_b: float, *, is_embedded: bool = True, model
         reward_b=reward_b,
         margin=margin,
         preference_probability=preference_probability(margin),
-        preferred="tie",
+        preferred=resolve_preferred(margin),
         n_tokens_a=1234,
         n_tokens_b=86,
         n_tokens_shared=34,
@@ -146,6 +146,13 @@ def test_only_the_embedded_model_carries_the_warning_and_the_way_out():
     assert "Small demonstration model: do not rely on its judgement." in embedded
     assert "INFORM_MODEL=infly/INF-ORM-Llama3.1-70B python app.py" in embedded
     assert "demonstration" not in view.render_verdict(ENGLISH, outcome(1, 0, is_embedded=False), 0.05)
+
+
+@pytest.mark.parametrize(("a", "b", "differs"), [(1.5, 1, False), (1, 1.5, True), (1.5, 1.5, False)])
+def test_a_model_that_differs_from_the_published_preference_says_so(a, b, differs):
+    text = Outline(view.render_details(ENGLISH, outcome(a, b, published=(4.96875, 2.890625)))).text
+    assert ("This model is wrong here" in text) is differs
+    assert "wrong here" not in view.render_details(ENGLISH, outcome(a, b))
 
 
 def test_published_rewards_stand_beside_ours():

@@ -193,7 +193,9 @@ def _published(t: Texts, comparison: Comparison, published: tuple[float, float])
         f'<th scope="col">{escape(cell)}</th>'
         for cell in (t.page.model, t.page.answer_a, t.page.answer_b, t.page.margin)
     )
+    differs = comparison.preferred != "tie" and comparison.margin * (published[0] - published[1]) < 0
     return (
+        f"{paragraph(t.compare.published_differs, 'differs') if differs else ''}"
         f'<div class="published"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"{paragraph(t.compare.published_note)}</div>"
     )

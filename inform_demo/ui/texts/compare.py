@@ -50,6 +50,7 @@ class CompareTexts:
     above: str
     published: str
     published_note: str
+    published_differs: str
     numbers: str
     tokens_a: str
     tokens_b: str
@@ -136,6 +137,7 @@ ENGLISH = CompareTexts(
     up_to="up to {percent}",
     above="above {percent}",
     published="Published for INF-ORM-70B in bf16 on a GPU",
+    published_differs="This model is wrong here. INF-ORM-70B prefers the other answer, which is the right one.",
     published_note="The model card’s own numbers for this example. Another model or precision gives other numbers.",
     numbers="Numbers",
     tokens_a="Tokens, A",
@@ -224,6 +226,7 @@ CHINESE = CompareTexts(
     up_to="至 {percent}",
     above="超过 {percent}",
     published="INF-ORM-70B 公布的结果（GPU，bf16）",
+    published_differs="这个模型在这里判断有误。INF-ORM-70B 偏好另一个回答，那才是正确的回答。",
     published_note="模型卡为此示例公布的数字。换用其他模型或精度，数字会不同。",
     numbers="数字",
     tokens_a="词元数 A",
