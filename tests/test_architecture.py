@@ -45,9 +45,12 @@ FLOORS = {
     1: ["errors", "types", "config", "versions"],
     2: ["preference", "packing", "attention", "modeling", "chat"],
     3: ["placement", "loading", "scoring", "slot", "ranking", "batch_files", "batch"],
-    4: [f"recipe.{name}" for name in ("loss", "merge", "curves", "pairs", "base", "storage", "evaluation", "training")],
+    4: [
+        f"recipe.{name}"
+        for name in ("loss", "merge", "curves", "pairs", "base", "storage", "evaluation", "dataset", "training")
+    ],
     5: [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)],
-    6: ["cli", "__main__"],
+    6: ["cli_options", "cli_recipe", "cli", "__main__"],
 }
 ORDER = [module for floor in FLOORS.values() for module in floor]
 
@@ -61,6 +64,8 @@ TORCH_FREE = {
     "ranking",
     "batch_files",
     "batch",
+    "cli_options",
+    "cli_recipe",
     "cli",
     "recipe.curves",
     "recipe.pairs",

@@ -14,19 +14,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from inform_demo.errors import DataError, InputError
 from inform_demo.types import Conversation, PreferencePair, parse_messages
 
 MAGNITUDES = (1, 2, 3)
 
+# What a magnitude column holds: labels, or what the model card's own published column holds instead of them. 1 and 3
+# occur in both and mean different things, so nothing is guessed.
+Magnitudes = Literal["raw", "remapped"]
+LABEL_OF: dict[Magnitudes, dict[int, int]] = {"raw": {1: 1, 2: 2, 3: 3}, "remapped": {1: 1, 3: 2, 10: 3}}
 
-def read_pairs(path: Path, skipped: list[DataError] | None = None) -> Iterator[PreferencePair]:
+
+def read_pairs(
+    path: Path, skipped: list[DataError] | None = None, magnitudes: Magnitudes = "raw"
+) -> Iterator[PreferencePair]:
     """The pairs of a .jsonl or .jsonl.gz file, in order.
 
     Args:
         skipped: where given, rows that are no pair are added to it and left out instead of raised.
+        magnitudes: "raw" where the column holds the labels 1, 2, 3; "remapped" where it holds the weights 1, 3, 10.
 
     Raises:
         DataError: the file cannot be read, or a row is no pair; names file and line.
@@ -37,7 +45,7 @@ def read_pairs(path: Path, skipped: list[DataError] | None = None) -> Iterator[P
                 if not line.strip():
                     continue
                 try:
-                    yield _parse_pair(line, str(path), number)
+                    yield _parse_pair(line, str(path), number, magnitudes)
                 except DataError as error:
                     if skipped is None:
                         raise
@@ -89,7 +97,7 @@ def build_mismatched_pairs(pairs: Sequence[PreferencePair], n_pairs: int, seed: 
     return candidates[:n_pairs]
 
 
-def _parse_pair(line: str, path: str, number: int) -> PreferencePair:
+def _parse_pair(line: str, path: str, number: int, magnitudes: Magnitudes) -> PreferencePair:
     try:
         row: Any = json.loads(line)
     except json.JSONDecodeError as error:
@@ -101,8 +109,11 @@ def _parse_pair(line: str, path: str, number: int) -> PreferencePair:
         raise DataError(
             f"expected an object with the columns chosen, rejected, magnitude; missing: {missing}", path, number
         )
-    if row["magnitude"] not in MAGNITUDES:
-        raise DataError(f"magnitude must be 1, 2 or 3; got {row['magnitude']!r}", path, number)
+    labels, value = LABEL_OF[magnitudes], row["magnitude"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in labels:
+        first, second, third = labels
+        expected = f"magnitude must be {first}, {second} or {third}, as {magnitudes} values are"
+        raise DataError(f"{expected}; got {value!r}", path, number)
     try:
         chosen = Conversation(parse_messages(row["chosen"]))
         rejected = Conversation(parse_messages(row["rejected"]))
@@ -112,4 +123,4 @@ def _parse_pair(line: str, path: str, number: int) -> PreferencePair:
         raise DataError("chosen and rejected must have the same turns but for the last", path, number)
     if chosen == rejected:
         raise DataError("chosen and rejected are the same; a pair needs a difference", path, number)
-    return PreferencePair(chosen, rejected, int(row["magnitude"]), str(row.get("source", "unknown")))
+    return PreferencePair(chosen, rejected, labels[int(value)], str(row.get("source", "unknown")))

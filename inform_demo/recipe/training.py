@@ -10,26 +10,25 @@ Shape suffix: P pairs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from transformers import EvalPrediction, PreTrainedTokenizerFast, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from inform_demo.attention import TREE_ATTENTION
 from inform_demo.chat import ChatEncoder
-from inform_demo.errors import ConfigError, ConversationTooLongError, DataError
+from inform_demo.errors import ConfigError, DataError
 from inform_demo.modeling import INFORMForSequenceClassification
-from inform_demo.packing import Pack, build_pack
+from inform_demo.packing import Pack
 from inform_demo.recipe.curves import plot_loss_curve
-from inform_demo.recipe.loss import MAGNITUDE_WEIGHTS, scaled_bt_loss
-from inform_demo.recipe.pairs import build_mismatched_pairs, read_pairs, split_pairs
-from inform_demo.types import PreferencePair
+from inform_demo.recipe.dataset import PairDataset, collate_pairs
+from inform_demo.recipe.loss import MAGNITUDE_WEIGHTS, Loss, preference_loss
+from inform_demo.recipe.pairs import Magnitudes, build_mismatched_pairs, read_pairs, split_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +45,12 @@ class TrainingConfig:
         batch_size: pairs an optimizer step.
         micro_batch_size: pairs a forward pass; divides batch_size.
         max_tokens: pairs with a longer conversation are left out, counted and reported; none is truncated.
+        loss: see `preference_loss`.
         loss_scale: alpha; 0.2 brings the weights 1, 3, 10 back to about one on average.
         holdout_fraction: share of the prompts held out, to make choices on without the evaluation files.
         mismatched_fraction: adds this share of the training pairs as pairs that length cannot tell apart, see
             `build_mismatched_pairs`.
+        magnitudes: what the files' magnitude column holds, see `read_pairs`.
         skip_invalid: leave rows out that are no pair, and report them, instead of stopping at the first.
         freeze_embeddings: leave the token embeddings as they are.
         save_steps: a run that is stopped goes on from the last multiple of this.
@@ -67,11 +68,13 @@ class TrainingConfig:
     batch_size: int = 16
     micro_batch_size: int = 16
     max_tokens: int = 1024
+    loss: Loss = "scaled_bt"
     loss_scale: float = 0.2
     center_coefficient: float = 0.005
     magnitude_weights: Mapping[int, float] = field(default_factory=lambda: dict(MAGNITUDE_WEIGHTS))
     holdout_fraction: float = 0.03
     mismatched_fraction: float = 0.0
+    magnitudes: Magnitudes = "raw"
     skip_invalid: bool = False
     freeze_embeddings: bool = True
     bf16: bool = True
@@ -87,48 +90,6 @@ class TrainingConfig:
             )
         if not 0 <= self.holdout_fraction < 1:
             raise ConfigError(f"holdout_fraction must be in [0, 1); got {self.holdout_fraction}.")
-
-
-@dataclass(frozen=True)
-class EncodedPair:
-    """Token ids of a pair's two whole conversations, and its loss weight."""
-
-    chosen: list[int]
-    rejected: list[int]
-    weight: float
-
-
-class PairDataset(Dataset[EncodedPair]):
-    """Encoded pairs in memory: a preference set is small beside its model.
-
-    Attributes:
-        n_too_long: pairs left out because a conversation has more tokens than the encoder allows.
-    """
-
-    def __init__(self, pairs: Iterable[PreferencePair], chat: ChatEncoder, weights: Mapping[int, float]) -> None:
-        self._pairs: list[EncodedPair] = []
-        self.n_too_long = 0
-        for pair in pairs:
-            try:
-                chosen, rejected = chat.encode(pair.chosen), chat.encode(pair.rejected)
-            except ConversationTooLongError:
-                self.n_too_long += 1
-                continue
-            self._pairs.append(EncodedPair(chosen, rejected, weights[pair.magnitude]))
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __getitem__(self, index: int) -> EncodedPair:
-        return self._pairs[index]
-
-
-def collate_pairs(pairs: Sequence[EncodedPair]) -> dict[str, Any]:
-    """One pack of P trees, rewards coming out as chosen, rejected, chosen, rejected, ..., and the weights, (P,)."""
-    return {
-        "pack": build_pack([(pair.chosen, pair.rejected) for pair in pairs]),
-        "weight_P": torch.tensor([pair.weight for pair in pairs]),
-    }
 
 
 class PairTrainer(Trainer):
@@ -153,10 +114,11 @@ class PairTrainer(Trainer):
         pack: Pack = inputs["pack"].to(self.args.device)
         weights = _low_precision_weights(model) if self.config.bf16 else {}
         rewards_P2 = torch.func.functional_call(model, weights, kwargs={"pack": pack}).logits.view(-1, 2)
-        loss = scaled_bt_loss(
+        loss = preference_loss(
             rewards_P2[:, 0],
             rewards_P2[:, 1],
             inputs["weight_P"].to(rewards_P2.device),
+            loss=self.config.loss,
             loss_scale=self.config.loss_scale,
             center_coefficient=self.config.center_coefficient,
         )
@@ -259,7 +221,7 @@ def train(config: TrainingConfig) -> Path:
 
 def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairDataset, PairDataset]:
     skipped: list[DataError] | None = [] if config.skip_invalid else None
-    pairs = [pair for path in config.data for pair in read_pairs(path, skipped)]
+    pairs = [pair for path in config.data for pair in read_pairs(path, skipped, config.magnitudes)]
     for error in skipped or ():
         logger.warning("Left out: %s", error)
     train_pairs, holdout_pairs = split_pairs(pairs, config.holdout_fraction)

@@ -34,8 +34,11 @@ BAD = {
     "no JSON": ("{", "is no JSON"),
     "a list": ("[]", "missing"),
     "no magnitude": (json.dumps({k: v for k, v in ROWS[0].items() if k != "magnitude"}), "missing: .'magnitude'"),
-    "magnitude 7": (json.dumps(row("p", "a", "b", 7)), "magnitude must be 1, 2 or 3; got 7"),
-    "magnitude in words": (json.dumps(row("p", "a", "b", "3")), "magnitude must be 1, 2 or 3; got '3'"),
+    "magnitude 7": (json.dumps(row("p", "a", "b", 7)), "magnitude must be 1, 2 or 3, as raw values are; got 7"),
+    "magnitude in words": (
+        json.dumps(row("p", "a", "b", "3")),
+        "must be 1, 2 or 3, as raw values are; got '3'",
+    ),
     "empty answer": (json.dumps(row("p", " ", "b")), "The assistant turn is empty"),
     "equal answers": (json.dumps(row("p", "a", "a")), "chosen and rejected are the same"),
     "other prompt": (json.dumps({**ROWS[0], "rejected": ROWS[1]["rejected"]}), "must have the same turns"),
@@ -53,6 +56,16 @@ def test_a_bad_row_is_told_by_file_and_line(tmp_path, line, message):
     skipped = []
     assert len(list(read_pairs(file, skipped))) == 2
     assert [error.line for error in skipped] == [3]
+
+
+def test_remapped_magnitudes_are_told_apart_only_by_saying_so(tmp_path):
+    remapped = [row(f"p{m}", "a", "b", m) for m in (1, 3, 10)]
+    file = write(tmp_path, *map(json.dumps, remapped))
+    assert [pair.magnitude for pair in read_pairs(file, magnitudes="remapped")] == [1, 2, 3]
+    with pytest.raises(DataError, match="must be 1, 2 or 3, as raw values are; got 10"):
+        list(read_pairs(file))
+    with pytest.raises(DataError, match="must be 1, 3 or 10, as remapped values are; got 2"):
+        list(read_pairs(write(tmp_path, json.dumps(row("p", "a", "b", 2))), magnitudes="remapped"))
 
 
 def test_files_that_cannot_be_read(tmp_path):

