@@ -12,10 +12,10 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from inform_demo.config import ModelConfig, ServeConfig
-from inform_demo.scoring import RewardScorer
+from inform_demo.config import DEFAULT_TIE_BAND, ModelConfig, ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
+from inform_demo.verification import load_verified_scorer
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         raise SystemExit("no Chromium found; install one")
-    scorer = RewardScorer.load(ModelConfig())
+    scorer = load_verified_scorer(ModelConfig(), DEFAULT_TIE_BAND)
     demo = build_demo(ScorerSlot(lambda: scorer), ServeConfig())
     url = launch(demo, ServeConfig(), prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:

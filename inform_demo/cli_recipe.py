@@ -1,4 +1,4 @@
-"""The commands of the recipe: evaluate, init-base, train, merge, export. One function a command; see `cli`."""
+"""The commands of the recipe: verify, evaluate, init-base, train, merge, export. One function a command; see `cli`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,43 @@ from pathlib import Path
 from typing import Any
 
 from inform_demo.cli_options import add_command, add_model_options, model_config
-from inform_demo.errors import DataError
+from inform_demo.errors import ConfigError, DataError, VerificationError
 
 
 def add_recipe_commands(commands: Any) -> None:
     """Add them to the parser, in the order in which they are used."""
+    _add_verify(commands)
     _add_evaluate(commands)
     _add_init_base(commands)
     _add_train(commands)
     _add_merge(commands)
     _add_export(commands)
+
+
+def _add_verify(commands: Any) -> None:
+    parser = add_command(commands, "verify", run_verify, "check that the model gives the rewards known for it")
+    parser.add_argument("--record", action="store_true", help="write what it gives now into its folder instead")
+    add_model_options(parser)
+
+
+def run_verify(options: argparse.Namespace) -> None:
+    """`inform-demo verify`."""
+    from inform_demo.scoring import RewardScorer
+    from inform_demo.verification import describe, record_rewards, verify
+
+    config = model_config(options)
+    scorer = RewardScorer.load(config)
+    if options.record:
+        print(f"Wrote {record_rewards(scorer, config)}")
+        return
+    verification = verify(scorer, config)
+    if verification is None:
+        raise ConfigError(
+            f"no rewards are known for {config.source}. With a local folder, --record writes down what it gives now."
+        )
+    print(describe(verification, scorer.report.model, scorer.report.precision))
+    if not verification.passed:
+        raise VerificationError("this model does not give the rewards known for it; do not trust its scores.")
 
 
 def _add_evaluate(commands: Any) -> None:

@@ -21,6 +21,7 @@ pages.
         +-- ModelNotReadyError        still loading, or failed to load
         +-- OutOfMemoryError          the forward pass did not fit
         +-- NonFiniteRewardError      the model gave NaN or infinity
+        +-- VerificationError         the model gives other rewards than are known for it
 """
 
 from __future__ import annotations
@@ -120,3 +121,7 @@ class OutOfMemoryError(ScoringError):
 
 class NonFiniteRewardError(ScoringError):
     """The model answered NaN or infinity, which is no reward."""
+
+
+class VerificationError(ScoringError):
+    """A known example has other rewards than the model that it was loaded as."""

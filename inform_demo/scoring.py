@@ -14,6 +14,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import torch
@@ -25,7 +26,16 @@ from inform_demo.loading import load_model
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.packing import Pack, TokenIds, build_pack
 from inform_demo.preference import preference_probability, resolve_preferred
-from inform_demo.types import Comparison, Conversation, LoadReport, Message, Reward, RewardTrace, build_conversations
+from inform_demo.types import (
+    Comparison,
+    Conversation,
+    LoadReport,
+    Message,
+    Reward,
+    RewardTrace,
+    Verification,
+    build_conversations,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +80,10 @@ class RewardScorer:
     def report(self) -> LoadReport:
         """Which model scores, and how."""
         return self._report
+
+    def note_verification(self, verification: Verification | None) -> None:
+        """Put it into the report."""
+        self._report = replace(self._report, verification=verification)
 
     def count_tokens(self, conversation: Conversation) -> int:
         """Tokens of the rendered conversation, also of one over the limit."""

@@ -218,6 +218,28 @@ class Ranking:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Verification:
+    """The golden example scored by a loaded model, beside the rewards that it has to give.
+
+    Attributes:
+        expected: rewards of both answers, from `reference`.
+        tolerance: how far each may be off; it depends on the precision.
+        rewards: what the model gave.
+        reference: where the expected rewards come from.
+    """
+
+    expected: tuple[float, float]
+    tolerance: float
+    rewards: tuple[float, float]
+    reference: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether each reward is within the tolerance; no number that is not finite is."""
+        return all(abs(got - due) <= self.tolerance for got, due in zip(self.rewards, self.expected, strict=True))
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
     """What was loaded, what was chosen for it, and why; shown in the log, by the command line and on the page.
@@ -230,6 +252,7 @@ class LoadReport:
         weight_bytes: bytes of the parameters as loaded.
         memory_bytes: bytes the process took for it, by the operating system's or the device's count.
         versions: of the packages that can move a reward.
+        verification: the golden example, where rewards are known for this model and it was scored.
     """
 
     model: str
@@ -247,6 +270,7 @@ class LoadReport:
     memory_bytes: int
     load_s: float
     versions: Mapping[str, str]
+    verification: Verification | None = None
 
 
 class Scorer(Protocol):

@@ -44,7 +44,7 @@ UI_GRADIO = [
 FLOORS = {
     1: ["errors", "types", "config", "versions"],
     2: ["preference", "packing", "attention", "modeling", "chat"],
-    3: ["placement", "loading", "scoring", "slot", "ranking", "batch_files", "batch"],
+    3: ["placement", "loading", "scoring", "slot", "verification", "ranking", "batch_files", "batch"],
     4: [
         f"recipe.{name}"
         for name in ("loss", "merge", "curves", "pairs", "base", "storage", "evaluation", "dataset", "training")
@@ -61,6 +61,7 @@ TORCH_FREE = {
     "versions",
     "preference",
     "slot",
+    "verification",
     "ranking",
     "batch_files",
     "batch",

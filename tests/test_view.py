@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inform_demo.preference import preference_probability, resolve_preferred
-from inform_demo.types import Comparison, RewardTrace
+from inform_demo.types import Comparison, RewardTrace, Verification
 from inform_demo.ui import result_view, view
 from inform_demo.ui.handlers import Inputs, ModelStatus, Outcome
 from inform_demo.ui.texts import ENGLISH, LANGUAGES, flatten, resolve_texts
@@ -153,6 +153,20 @@ def test_a_model_that_differs_from_the_published_preference_says_so(a, b, differ
     text = Outline(view.render_details(ENGLISH, outcome(a, b, published=(4.96875, 2.890625)))).text
     assert ("This model is wrong here" in text) is differs
     assert "wrong here" not in view.render_details(ENGLISH, outcome(a, b))
+
+
+def test_the_state_of_the_model_says_whether_its_rewards_are_the_known_ones():
+    def told(a: float) -> str:
+        checked = Verification((4.96875, 2.890625), 0.1, (a, 2.9), "the model card")
+        return Outline(
+            view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, replace(REPORT, verification=checked)))
+        ).text
+
+    assert "✓ Checked: gives the rewards known for it (± 0.1)" in told(4.97)
+    assert "Do not trust these scores: on a known example this model gives 4.77 / 2.90 instead of 4.97 / 2.89" in told(
+        4.77
+    )
+    assert "Checked" not in view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, REPORT))
 
 
 def test_published_rewards_stand_beside_ours():

@@ -16,7 +16,7 @@ from inform_demo.recipe.evaluation import Evaluation, SubsetResult, evaluation_f
 from inform_demo.types import LoadReport
 from inform_demo.ui.handlers import ModelStatus
 from inform_demo.ui.texts import Texts
-from inform_demo.ui.view import definitions, paragraph
+from inform_demo.ui.view import definitions, describe_verification, paragraph
 
 CARD_URL = f"https://huggingface.co/{INFORM_70B}"
 
@@ -205,6 +205,8 @@ def render_model(t: Texts, status: ModelStatus) -> str:
         evaluation = read_embedded_results()
         own = render_results(t, evaluation) if evaluation else ""
         heading += paragraph(t.about.model_embedded, "prose")
+    if status.report.verification:
+        heading += paragraph(describe_verification(t, status.report.verification), "prose")
     return f'<div class="about">{heading}{_facts(t, status.report)}{own}</div>'
 
 

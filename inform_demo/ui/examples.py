@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from inform_demo import verification
 from inform_demo.types import Message
 
 
@@ -37,21 +38,10 @@ class Example:
 ORANGES = Example(
     label="Oranges",
     label_zh="橙子",
-    prompt=(
-        "Tom has 20 oranges. He gave 5 oranges to his friend Lisa, then he bought 3 more oranges. Finally, he divided "
-        "all the oranges equally among himself and his 4 friends. How many oranges does each person get?"
-    ),
-    response_a=(
-        "Tom has 20 oranges. He gave 5 oranges to Lisa. 20 - 5 = 15. Tom now has 15 oranges. Tom bought 3 more "
-        "oranges. 15 + 3 = 18. Tom now has 18 oranges. Tom divides the 18 oranges equally among himself and his 4 "
-        "friends (a total of 5 people). 18 ÷ 5 = 3.6 oranges. Each person gets 3.6 oranges."
-    ),
-    response_b=(
-        "Tom has 20 oranges. He gave 5 oranges to his friend Lisa. 20 - 5 = 15. Tom now has 15 oranges. Tom bought 3 "
-        "more oranges. 15 + 3 = 18. Tom now has 18 oranges. Tom divides the 18 oranges equally among his 4 friends "
-        "(a total of 4 people). 18 ÷ 4 = 4.5 oranges. Each person gets 4.5 oranges."
-    ),
-    published_rewards=(4.96875, 2.890625),
+    prompt=verification.PROMPT,
+    response_a=verification.RESPONSES[0],
+    response_b=verification.RESPONSES[1],
+    published_rewards=verification.PUBLISHED_REWARDS,
 )
 
 EXAMPLES: tuple[Example, ...] = (

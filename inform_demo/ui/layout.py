@@ -6,6 +6,7 @@ Knows gradio's components and events; knows nothing of rewards or markup, which 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import gradio as gr
 from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import ModelConfig, ServeConfig
 from inform_demo.slot import ScorerSlot
-from inform_demo.types import Scorer
 from inform_demo.ui import handlers, view
 from inform_demo.ui.about_tab import build_about_tab
 from inform_demo.ui.batch_tab import build_batch_tab
@@ -23,6 +23,7 @@ from inform_demo.ui.events import ASIDE, I18N, Static, live_region, texts_of
 from inform_demo.ui.rank_tab import build_rank_tab
 from inform_demo.ui.texts import ENGLISH, LANGUAGES, flatten
 from inform_demo.ui.theme import build_theme
+from inform_demo.verification import load_verified_scorer
 
 _HERE = Path(__file__).parent
 
@@ -140,11 +141,6 @@ def launch(demo: gr.Blocks, config: ServeConfig, **options: Any) -> str:
 
 def serve(model_config: ModelConfig, config: ServeConfig) -> None:
     """Put the page up, load the model behind it, and serve until interrupted."""
-
-    def load() -> Scorer:
-        from inform_demo.scoring import RewardScorer
-
-        return RewardScorer.load(model_config, config.tie_band)
-
+    slot = ScorerSlot(partial(load_verified_scorer, model_config, config.tie_band))
     name = ENGLISH.page.embedded_name if model_config.is_embedded else Path(model_config.source).name
-    launch(build_demo(ScorerSlot(load), config, name), config)
+    launch(build_demo(slot, config, name), config)

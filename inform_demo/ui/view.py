@@ -12,7 +12,7 @@ from html import escape
 
 from inform_demo.config import INFORM_70B
 from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, resolve_degree, resolve_preferred
-from inform_demo.types import Comparison, LoadReport
+from inform_demo.types import Comparison, LoadReport, Verification
 from inform_demo.ui.handlers import ModelStatus, Outcome
 from inform_demo.ui.texts import Texts
 
@@ -230,11 +230,21 @@ def _status_words(t: Texts, status: ModelStatus) -> str:
     return f"{word} · {status.model}"
 
 
+def describe_verification(t: Texts, checked: Verification) -> str:
+    """Whether the model gives the rewards that are known for it, in a sentence."""
+    if checked.passed:
+        return t.page.verified.format(tolerance=checked.tolerance)
+    got, due = (" / ".join(map(format_reward, pair)) for pair in (checked.rewards, checked.expected))
+    return t.page.not_verified.format(got=got, expected=due, tolerance=checked.tolerance)
+
+
 def render_status(t: Texts, status: ModelStatus) -> str:
     """The badge with the state of the model; loading says for how long, failed says why."""
     icon = {"loading": "◌", "ready": "●", "failed": "✕"}[status.state]
     elapsed = f" · {t.page.elapsed.format(seconds=status.elapsed_s)}" if status.state == "loading" else ""
-    notes = {"loading": t.page.loading_hint, "ready": "", "failed": f"{t.page.failed_to_load} {status.detail}"}
+    checked = status.report.verification if status.report else None
+    ready = describe_verification(t, checked) if checked else ""
+    notes = {"loading": t.page.loading_hint, "ready": ready, "failed": f"{t.page.failed_to_load} {status.detail}"}
     note = paragraph(notes[status.state].strip(), "badge-note") if notes[status.state] else ""
     return (
         f'<div class="badge badge-{status.state}"><span aria-hidden="true">{icon}</span>'

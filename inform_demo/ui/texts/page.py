@@ -21,6 +21,8 @@ class PageTexts:
     loading_hint: str
     elapsed: str
     failed_to_load: str
+    verified: str
+    not_verified: str
     retry: str
     embedded_name: str
     no_answer: str
@@ -64,6 +66,8 @@ ENGLISH = PageTexts(
     loading_hint="You can write meanwhile; a comparison waits for the model.",
     elapsed="{seconds:.0f} s",
     failed_to_load="The model could not be loaded.",
+    verified="✓ Checked: gives the rewards known for it (± {tolerance})",
+    not_verified="✕ Do not trust these scores: on a known example this model gives {got} instead of {expected} (± {tolerance}).",
     retry="Try loading again",
     embedded_name="demonstration model",
     no_answer="No answer came back: too many people may be waiting, or the server cannot be reached.",
@@ -108,6 +112,8 @@ CHINESE = PageTexts(
     loading_hint="您可以先输入文字；比较会等模型加载完再进行。",
     elapsed="{seconds:.0f} 秒",
     failed_to_load="模型无法加载。",
+    verified="✓ 已核对：在已知示例上给出应有的奖励分（± {tolerance}）",
+    not_verified="✕ 请勿相信这些分数：在已知示例上，该模型给出 {got}，而应为 {expected}（± {tolerance}）。",
     retry="重新加载",
     embedded_name="演示模型",
     no_answer="没有收到结果：可能排队的人太多，或无法连接服务器。",

@@ -1,0 +1,109 @@
+"""Does a loaded model give the rewards it should? One example, whose rewards are known, is scored and compared.
+
+For INF-ORM-Llama3.1-70B they are the ones in its model card; for any other checkpoint those that were recorded in its
+folder (`inform-demo verify --record`). Knows a Scorer and files; no model.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from inform_demo.config import INFORM_70B, ModelConfig
+from inform_demo.errors import CheckpointError, ConfigError
+from inform_demo.types import Scorer, Verification
+
+# The example of the model card, to the letter.
+PROMPT = (
+    "Tom has 20 oranges. He gave 5 oranges to his friend Lisa, then he bought 3 more oranges. Finally, he divided "
+    "all the oranges equally among himself and his 4 friends. How many oranges does each person get?"
+)
+RESPONSES = (
+    "Tom has 20 oranges. He gave 5 oranges to Lisa. 20 - 5 = 15. Tom now has 15 oranges. Tom bought 3 more "
+    "oranges. 15 + 3 = 18. Tom now has 18 oranges. Tom divides the 18 oranges equally among himself and his 4 "
+    "friends (a total of 5 people). 18 ÷ 5 = 3.6 oranges. Each person gets 3.6 oranges.",
+    "Tom has 20 oranges. He gave 5 oranges to his friend Lisa. 20 - 5 = 15. Tom now has 15 oranges. Tom bought 3 "
+    "more oranges. 15 + 3 = 18. Tom now has 18 oranges. Tom divides the 18 oranges equally among his 4 friends "
+    "(a total of 4 people). 18 ÷ 4 = 4.5 oranges. Each person gets 4.5 oranges.",
+)
+PUBLISHED_REWARDS = (4.96875, 2.890625)
+
+# How far a reward may be off. In bf16 other kernels round otherwise: a correct port of the 70B model is within 0.1 on a
+# GPU. The embedded model, which quantisation hurts more than a large one, is off by 0.05 in fp32, 0.25 in int8 and 1.8
+# in nf4 (`inform-demo verify --precision ...`), so that there a pass excludes gross mistakes only.
+TOLERANCES = {"bf16": 0.1, "fp32": 0.1, "int8": 0.5, "nf4": 2.5}
+
+RECORD = "golden.json"
+
+
+def known_rewards(config: ModelConfig) -> tuple[tuple[float, float], str] | None:
+    """The rewards that the model of `config` has to give and where they come from; None where nobody has said.
+
+    Raises:
+        CheckpointError: there is a record, and it is broken.
+    """
+    if config.source == INFORM_70B:
+        return PUBLISHED_REWARDS, f"the model card of {INFORM_70B}"
+    record = Path(config.source) / RECORD
+    if not record.is_file():
+        return None
+    try:
+        first, second = json.loads(record.read_text(encoding="utf-8"))["rewards"]
+        return (float(first), float(second)), RECORD
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{record} must hold two rewards; it cannot be read: {error!r}.") from error
+
+
+def verify(scorer: Scorer, config: ModelConfig) -> Verification | None:
+    """Score the example and compare; None where no rewards are known for this model."""
+    known = known_rewards(config)
+    if known is None:
+        return None
+    expected, reference = known
+    return Verification(expected, TOLERANCES[scorer.report.precision], _score(scorer), reference)
+
+
+def load_verified_scorer(config: ModelConfig, tie_band: float) -> Scorer:
+    """Load a scorer whose report says whether it gives the rewards known for it; the pass also warms it up.
+
+    Raises:
+        InformError: it could not be loaded, or could not score the example.
+    """
+    from inform_demo.scoring import RewardScorer  # here, because the page imports this and is up before torch is
+
+    scorer = RewardScorer.load(config, tie_band)
+    scorer.note_verification(verify(scorer, config))
+    return scorer
+
+
+def record_rewards(scorer: Scorer, config: ModelConfig) -> Path:
+    """Write the rewards that the model gives now into its folder, for later verifications; returns the file.
+
+    Raises:
+        ConfigError: the model is no local folder.
+    """
+    folder = Path(config.source)
+    if not folder.is_dir():
+        raise ConfigError(f"--record needs a model in a local folder; got {config.source!r}.")
+    report = scorer.report
+    record: dict[str, Any] = {"rewards": _score(scorer), "precision": report.precision, "device": report.placement}
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return folder / RECORD
+
+
+def describe(verification: Verification, model: str, precision: str) -> str:
+    """A verification as lines for a terminal."""
+    rows = zip("AB", verification.expected, verification.rewards, strict=True)
+    return "\n".join(
+        [
+            f"{model} in {precision}: {'passed' if verification.passed else 'FAILED'}",
+            *(f"  {name} {got:+9.5f}   expected {due:+9.5f}   off by {abs(got - due):.5f}" for name, due, got in rows),
+            f"  each may be off by {verification.tolerance}; expected rewards from {verification.reference}",
+        ]
+    )
+
+
+def _score(scorer: Scorer) -> tuple[float, float]:
+    comparison = scorer.compare(PROMPT, *RESPONSES)
+    return comparison.reward_a, comparison.reward_b

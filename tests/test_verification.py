@@ -1,0 +1,78 @@
+"""A verification passes for the model that was recorded and fails for one that has changed, whatever the reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from inform_demo.cli import main
+from inform_demo.config import EMBEDDED_MODEL, INFORM_70B, ModelConfig
+from inform_demo.errors import CheckpointError
+from inform_demo.types import Verification
+from inform_demo.verification import RECORD, known_rewards, verify
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """The embedded checkpoint in a folder of its own, which a test may damage."""
+    return shutil.copytree(EMBEDDED_MODEL, tmp_path / "model")
+
+
+def test_the_embedded_model_gives_the_rewards_recorded_for_it(embedded_scorer):
+    verification = verify(embedded_scorer, ModelConfig())
+    assert verification is not None
+    assert verification.passed, verification
+    recorded = json.loads((EMBEDDED_MODEL / RECORD).read_text(encoding="utf-8"))
+    assert list(verification.expected) == recorded["rewards"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8", "nf4"])
+def test_the_tolerances_hold_for_every_precision(precision, capsys):
+    assert main(["verify", "--precision", precision]) == 0
+    assert f"in {precision}: passed" in capsys.readouterr().out
+
+
+def test_the_published_rewards_are_those_of_the_model_card():
+    """Literals of the card, and the difference that a port may have on a GPU."""
+    assert known_rewards(ModelConfig(model=INFORM_70B)) == ((4.96875, 2.890625), f"the model card of {INFORM_70B}")
+
+
+def test_a_changed_weight_is_found(checkpoint, capsys):
+    assert main(["verify", "--model", str(checkpoint)]) == 0
+    shard = checkpoint / "model-00002-of-00002.safetensors"
+    weights = load_file(shard)
+    weights["score.2.bias"] = weights["score.2.bias"] + 0.25
+    save_file(weights, shard, metadata={"format": "pt"})
+    capsys.readouterr()
+    assert main(["verify", "--model", str(checkpoint)]) == 2
+    told = capsys.readouterr()
+    assert "FAILED" in told.out
+    assert "off by 0.2" in told.out  # 0.25, rounded to bf16
+    assert "do not trust its scores" in told.err
+
+
+def test_a_model_that_nobody_recorded_can_be(checkpoint, capsys):
+    (checkpoint / RECORD).unlink()
+    assert main(["verify", "--model", str(checkpoint)]) == 2
+    assert "--record" in capsys.readouterr().err
+    assert main(["verify", "--model", str(checkpoint), "--record"]) == 0
+    assert json.loads((checkpoint / RECORD).read_text()) == json.loads((EMBEDDED_MODEL / RECORD).read_text())
+    assert main(["verify", "--model", str(checkpoint)]) == 0
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rewards": [1]}', '{"rewards": [1, "x"]}', '{"rewards": null}'])
+def test_a_broken_record_is_named(tmp_path, text):
+    (tmp_path / RECORD).write_text(text)
+    with pytest.raises(CheckpointError, match=RECORD):
+        known_rewards(ModelConfig(model=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("rewards", "passed"),
+    [((1.0, 2.0), True), ((1.1, 1.9), True), ((1.11, 2.0), False), ((1.0, float("nan")), False)],
+)
+def test_each_reward_counts_and_what_is_not_finite_fails(rewards, passed):
+    assert Verification((1.0, 2.0), 0.1000001, rewards, "a test").passed is passed
