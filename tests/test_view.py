@@ -162,11 +162,11 @@ def test_the_state_of_the_model_says_whether_its_rewards_are_the_known_ones():
             view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, replace(REPORT, verification=checked)))
         ).text
 
-    assert "✓ Checked: gives the rewards known for it (± 0.1)" in told(4.97)
+    assert "✓ Self-check passed: its known rewards are reproduced (± 0.1)" in told(4.97)
     assert "Do not trust these scores: on a known example this model gives 4.77 / 2.90 instead of 4.97 / 2.89" in told(
         4.77
     )
-    assert "Checked" not in view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, REPORT))
+    assert "Self-check" not in view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, REPORT))
 
 
 def test_published_rewards_stand_beside_ours():
