@@ -107,6 +107,8 @@ def _add_train(commands: Any) -> None:
         ("loss-scale", float, 0.2, "alpha of the loss"),
         ("holdout-fraction", float, 0.03, "share of prompts held out to make choices on"),
         ("mismatched-fraction", float, 0.0, "pairs to add that length cannot tell apart, as a share"),
+        ("lora-rank", int, 0, "train low-rank additions of this rank instead of all weights; 0: all weights"),
+        ("lora-alpha", float, 32.0, "their scale is this by the rank"),
         ("save-steps", int, 100, "steps between saves"),
         ("seed", int, 0, "of data order"),
     ):
@@ -128,17 +130,26 @@ def _add_train(commands: Any) -> None:
         help="loss weights of magnitude 1, 2, 3 (default: 1 3 10)",
     )
     parser.add_argument("--skip-invalid", action="store_true", help="leave invalid rows out and count them")
+    parser.add_argument("--gradient-checkpointing", action="store_true", help="less memory, slower")
+    parser.add_argument(
+        "--report-to", nargs="+", default=(), metavar="TRACKER", help="also send the curves to tensorboard, wandb, ..."
+    )
 
 
 def run_train(options: argparse.Namespace) -> None:
     """`inform-demo train`."""
-    from inform_demo.recipe.training import TrainingConfig, train
+    from inform_demo.recipe.training import train
+    from inform_demo.recipe.training_config import TrainingConfig, is_main_process
 
-    given = {name: value for name, value in vars(options).items() if name not in {"run", "is_long", "verbose", "data"}}
+    not_settings = {"run", "is_long", "verbose", "data", "report_to"}
+    given = {name: value for name, value in vars(options).items() if name not in not_settings}
     weights = given.pop("magnitude_weights")
     if weights:
         given["magnitude_weights"] = dict(enumerate(weights, 1))
-    print(f"Wrote {train(TrainingConfig(data=tuple(options.data), **given))}")
+    config = TrainingConfig(data=tuple(options.data), report_to=tuple(options.report_to), **given)
+    folder = train(config)
+    if is_main_process():
+        print(f"Wrote {folder}")
 
 
 def _add_merge(commands: Any) -> None:

@@ -47,7 +47,19 @@ FLOORS = {
     3: ["placement", "loading", "scoring", "slot", "verification", "ranking", "batch_files", "batch"],
     4: [
         f"recipe.{name}"
-        for name in ("loss", "merge", "curves", "pairs", "base", "storage", "evaluation", "dataset", "training")
+        for name in (
+            "loss",
+            "merge",
+            "curves",
+            "pairs",
+            "base",
+            "storage",
+            "evaluation",
+            "dataset",
+            "lora",
+            "training_config",
+            "training",
+        )
     ],
     5: [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)],
     6: ["cli_options", "cli_recipe", "cli", "__main__"],
@@ -72,7 +84,7 @@ TORCH_FREE = {
     "recipe.pairs",
 } | {f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)}
 MAY_IMPORT_GRADIO = {f"ui.{name}" for name in UI_GRADIO}
-ONLY_WHERE_USED = {"bitsandbytes", "flash_attn", "gguf", "matplotlib", "openai", "ray", "spaces"}
+ONLY_WHERE_USED = {"bitsandbytes", "flash_attn", "gguf", "matplotlib", "openai", "peft", "ray", "spaces"}
 
 
 def name_of(file: Path) -> str:

@@ -14,7 +14,7 @@ import torch
 
 from inform_demo import cli, errors
 from inform_demo.cli import main
-from inform_demo.recipe.training import TrainingConfig
+from inform_demo.recipe.training_config import TrainingConfig
 from inform_demo.scoring import RewardScorer
 from inform_demo.types import Comparison
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -28,32 +29,38 @@ LABEL_OF: dict[Magnitudes, dict[int, int]] = {"raw": {1: 1, 2: 2, 3: 3}, "remapp
 
 
 def read_pairs(
-    path: Path, skipped: list[DataError] | None = None, magnitudes: Magnitudes = "raw"
+    path: Path,
+    skipped: list[DataError] | None = None,
+    magnitudes: Magnitudes = "raw",
+    *,
+    needs_magnitude: bool = True,
 ) -> Iterator[PreferencePair]:
     """The pairs of a .jsonl or .jsonl.gz file, in order.
 
     Args:
         skipped: where given, rows that are no pair are added to it and left out instead of raised.
         magnitudes: "raw" where the column holds the labels 1, 2, 3; "remapped" where it holds the weights 1, 3, 10.
+        needs_magnitude: off where magnitudes are not used or yet to be found; a row without one then has 1.
 
     Raises:
         DataError: the file cannot be read, or a row is no pair; names file and line.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
                 try:
-                    yield _parse_pair(line, str(path), number, magnitudes)
+                    row = _parse_row(line, str(path), number)
+                    if not needs_magnitude:
+                        row.setdefault("magnitude", next(iter(LABEL_OF[magnitudes])))
+                    yield _parse_pair(row, str(path), number, magnitudes)
                 except DataError as error:
                     if skipped is None:
                         raise
                     skipped.append(error)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot be read: {error}", str(path)) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"is not valid UTF-8: {error.reason} at byte {error.start}", str(path)) from error
 
 
 def split_pairs(
@@ -97,14 +104,20 @@ def build_mismatched_pairs(pairs: Sequence[PreferencePair], n_pairs: int, seed: 
     return candidates[:n_pairs]
 
 
-def _parse_pair(line: str, path: str, number: int, magnitudes: Magnitudes) -> PreferencePair:
+def _parse_row(line: bytes, path: str, number: int) -> dict[str, Any]:
     try:
-        row: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"is no JSON: {error.msg} at character {error.pos}", path, number) from None
-    missing = [
-        column for column in ("chosen", "rejected", "magnitude") if not isinstance(row, dict) or column not in row
-    ]
+        row: Any = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"is not valid UTF-8: {error.reason} at byte {error.start} of the line", path, number) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is no JSON: {error}", path, number) from None
+    if not isinstance(row, dict):
+        raise DataError(f"expected a JSON object; got {type(row).__name__}", path, number)
+    return row
+
+
+def _parse_pair(row: dict[str, Any], path: str, number: int, magnitudes: Magnitudes) -> PreferencePair:
+    missing = [column for column in ("chosen", "rejected", "magnitude") if column not in row]
     if missing:
         raise DataError(
             f"expected an object with the columns chosen, rejected, magnitude; missing: {missing}", path, number

@@ -10,86 +10,27 @@ Shape suffix: P pairs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import EvalPrediction, PreTrainedTokenizerFast, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import EvalPrediction, PreTrainedTokenizerFast, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from inform_demo.attention import TREE_ATTENTION
 from inform_demo.chat import ChatEncoder
-from inform_demo.errors import ConfigError, DataError
+from inform_demo.errors import DataError
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.packing import Pack
 from inform_demo.recipe.curves import plot_loss_curve
 from inform_demo.recipe.dataset import PairDataset, collate_pairs
-from inform_demo.recipe.loss import MAGNITUDE_WEIGHTS, Loss, preference_loss
-from inform_demo.recipe.pairs import Magnitudes, build_mismatched_pairs, read_pairs, split_pairs
+from inform_demo.recipe.lora import add_lora, merge_lora
+from inform_demo.recipe.loss import preference_loss
+from inform_demo.recipe.pairs import build_mismatched_pairs, read_pairs, split_pairs
+from inform_demo.recipe.training_config import TrainingConfig, build_training_arguments, casts_weights, is_main_process
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """One training run; every field is an option of `inform-demo train`.
-
-    Attributes:
-        base: folder to start from, with weights, tokenizer and chat template.
-        data: one or more .jsonl or .jsonl.gz files of pairs.
-        output: folder for the trained checkpoint, the resumable state and the loss curve.
-        learning_rate, head_learning_rate: peaks of the backbone and of the fresh head, which needs a larger one.
-        batch_size: pairs an optimizer step.
-        micro_batch_size: pairs a forward pass; divides batch_size.
-        max_tokens: pairs with a longer conversation are left out, counted and reported; none is truncated.
-        loss: see `preference_loss`.
-        loss_scale: alpha; 0.2 brings the weights 1, 3, 10 back to about one on average.
-        holdout_fraction: share of the prompts held out, to make choices on without the evaluation files.
-        mismatched_fraction: adds this share of the training pairs as pairs that length cannot tell apart, see
-            `build_mismatched_pairs`.
-        magnitudes: what the files' magnitude column holds, see `read_pairs`.
-        skip_invalid: leave rows out that are no pair, and report them, instead of stopping at the first.
-        freeze_embeddings: leave the token embeddings as they are.
-        save_steps: a run that is stopped goes on from the last multiple of this.
-    """
-
-    base: Path
-    data: tuple[Path, ...]
-    output: Path
-    epochs: float = 2.0
-    max_steps: int = -1
-    learning_rate: float = 1e-4
-    head_learning_rate: float = 5e-4
-    warmup_steps: int = 30
-    weight_decay: float = 0.01
-    batch_size: int = 16
-    micro_batch_size: int = 16
-    max_tokens: int = 1024
-    loss: Loss = "scaled_bt"
-    loss_scale: float = 0.2
-    center_coefficient: float = 0.005
-    magnitude_weights: Mapping[int, float] = field(default_factory=lambda: dict(MAGNITUDE_WEIGHTS))
-    holdout_fraction: float = 0.03
-    mismatched_fraction: float = 0.0
-    magnitudes: Magnitudes = "raw"
-    skip_invalid: bool = False
-    freeze_embeddings: bool = True
-    bf16: bool = True
-    save_steps: int = 100
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.data:
-            raise ConfigError("Training needs at least one file of pairs.")
-        if self.batch_size % self.micro_batch_size:
-            raise ConfigError(
-                f"batch_size must be a multiple of micro_batch_size; got {self.batch_size} and {self.micro_batch_size}."
-            )
-        if not 0 <= self.holdout_fraction < 1:
-            raise ConfigError(f"holdout_fraction must be in [0, 1); got {self.holdout_fraction}.")
 
 
 class PairTrainer(Trainer):
@@ -112,7 +53,7 @@ class PairTrainer(Trainer):
     ) -> Any:
         """The loss of one micro batch, and with `return_outputs` also `{"rewards": (P, 2)}`."""
         pack: Pack = inputs["pack"].to(self.args.device)
-        weights = _low_precision_weights(model) if self.config.bf16 else {}
+        weights = _low_precision_weights(model) if casts_weights(self.config) else {}
         rewards_P2 = torch.func.functional_call(model, weights, kwargs={"pack": pack}).logits.view(-1, 2)
         loss = preference_loss(
             rewards_P2[:, 0],
@@ -194,15 +135,12 @@ def train(config: TrainingConfig) -> Path:
     """
     set_seed(config.seed)
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(config.base)
-    model = INFORMForSequenceClassification.from_pretrained(
-        config.base, dtype=torch.float32, attn_implementation=TREE_ATTENTION
-    )
-    model.model.embed_tokens.requires_grad_(not config.freeze_embeddings)
+    model = _build_model(config)
     train_set, holdout_set = _build_datasets(config, ChatEncoder(tokenizer, config.max_tokens))
     trainer = PairTrainer(
         config,
         model=model,
-        args=_training_arguments(config, has_holdout=len(holdout_set) > 0),
+        args=build_training_arguments(config, has_holdout=len(holdout_set) > 0),
         train_dataset=train_set,
         eval_dataset=holdout_set if len(holdout_set) else None,
         data_collator=collate_pairs,
@@ -215,8 +153,26 @@ def train(config: TrainingConfig) -> Path:
         logger.info("Going on from %s.", last)
     trainer.train(resume_from_checkpoint=last)
     folder = config.output / "model"
-    trainer.save_model(str(folder))
+    if not config.lora_rank:
+        trainer.save_model(str(folder))
+        return folder
+    adapter = config.output / "adapter"
+    trainer.save_model(str(adapter))
+    if trainer.is_world_process_zero():
+        merge_lora(config.base, adapter, folder)
     return folder
+
+
+def _build_model(config: TrainingConfig) -> torch.nn.Module:
+    # What LoRA leaves as it is needs no more than bf16; what an optimizer moves does.
+    dtype = torch.bfloat16 if config.lora_rank and config.bf16 else torch.float32
+    model = INFORMForSequenceClassification.from_pretrained(
+        config.base, dtype=dtype, attn_implementation=TREE_ATTENTION
+    )
+    model.model.embed_tokens.requires_grad_(not config.freeze_embeddings)
+    if config.gradient_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})  # the other way wants inputs with gradients
+    return add_lora(model, config.lora_rank, config.lora_alpha) if config.lora_rank else model
 
 
 def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairDataset, PairDataset]:
@@ -229,7 +185,8 @@ def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairData
     train_pairs += build_mismatched_pairs(train_pairs, n_mismatched, config.seed)
     datasets = [PairDataset(side, chat, config.magnitude_weights) for side in (train_pairs, holdout_pairs)]
     n_too_long = sum(dataset.n_too_long for dataset in datasets)
-    logger.info(
+    logger.log(
+        logging.INFO if is_main_process() else logging.DEBUG,
         "%d pairs to train on, %d held out, %d left out because a conversation has more than %d tokens.",
         *map(len, datasets),
         n_too_long,
@@ -241,30 +198,6 @@ def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairData
             ", ".join(map(str, config.data)),
         )
     return datasets[0], datasets[1]
-
-
-def _training_arguments(config: TrainingConfig, has_holdout: bool) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(config.output),
-        num_train_epochs=config.epochs,
-        max_steps=config.max_steps,
-        per_device_train_batch_size=config.micro_batch_size,
-        per_device_eval_batch_size=config.micro_batch_size,
-        gradient_accumulation_steps=config.batch_size // config.micro_batch_size,
-        warmup_steps=config.warmup_steps,
-        lr_scheduler_type="linear",
-        max_grad_norm=1.0,
-        seed=config.seed,
-        logging_steps=10,
-        save_steps=config.save_steps,
-        save_total_limit=2,
-        eval_strategy="steps" if has_holdout else "no",
-        eval_steps=config.save_steps,
-        report_to="none",
-        remove_unused_columns=False,
-        label_names=[],
-        dataloader_pin_memory=False,
-    )
 
 
 def _accuracy(prediction: EvalPrediction) -> dict[str, float]:

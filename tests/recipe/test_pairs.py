@@ -32,7 +32,9 @@ def test_plain_and_gzip_give_the_same_pairs(pairs_file, tmp_path):
 
 BAD = {
     "no JSON": ("{", "is no JSON"),
-    "a list": ("[]", "missing"),
+    "a list": ("[]", "expected a JSON object; got list"),
+    "nesting": ("[" * 100_000, "is no JSON"),
+    "invalid UTF-8": (b'{"a": "\xff"}', "not valid UTF-8: invalid start byte at byte 7 of the line"),
     "no magnitude": (json.dumps({k: v for k, v in ROWS[0].items() if k != "magnitude"}), "missing: .'magnitude'"),
     "magnitude 7": (json.dumps(row("p", "a", "b", 7)), "magnitude must be 1, 2 or 3, as raw values are; got 7"),
     "magnitude in words": (
@@ -68,11 +70,17 @@ def test_remapped_magnitudes_are_told_apart_only_by_saying_so(tmp_path):
         list(read_pairs(write(tmp_path, json.dumps(row("p", "a", "b", 2))), magnitudes="remapped"))
 
 
+def test_a_magnitude_may_be_absent_where_it_is_not_needed(tmp_path):
+    bare = {k: v for k, v in ROWS[0].items() if k != "magnitude"}
+    file = write(tmp_path, b"\xef\xbb\xbf" + json.dumps(bare).encode(), json.dumps(row("p", "a", "b", 3)))
+    assert [pair.magnitude for pair in read_pairs(file, needs_magnitude=False)] == [1, 3]
+    with pytest.raises(DataError, match=r"missing: .'magnitude'"):
+        list(read_pairs(file))
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         list(read_pairs(tmp_path / "nowhere.jsonl"))
-    with pytest.raises(DataError, match="not valid UTF-8"):
-        list(read_pairs(write(tmp_path, GOOD, b'{"a": "\xff"}')))
     broken = tmp_path / "broken.jsonl.gz"
     broken.write_bytes(gzip.compress(GOOD.encode() * 50)[:-12])
     with pytest.raises(DataError, match="cannot be read"):

@@ -1,0 +1,143 @@
+"""The settings of a training run, and what transformers' Trainer is told of them. Knows no model and no pairs."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+from transformers.integrations.integration_utils import get_available_reporting_integrations
+
+from inform_demo.errors import ConfigError, MissingDependencyError
+from inform_demo.recipe.loss import MAGNITUDE_WEIGHTS, Loss
+from inform_demo.recipe.pairs import Magnitudes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One training run; every field is an option of `inform-demo train`.
+
+    Attributes:
+        base: folder to start from, with weights, tokenizer and chat template.
+        data: one or more .jsonl or .jsonl.gz files of pairs.
+        output: folder for the trained checkpoint, the resumable state and the loss curve.
+        learning_rate, head_learning_rate: peaks of the backbone and of the fresh head, which needs a larger one.
+        batch_size: pairs an optimizer step, over all devices.
+        micro_batch_size: pairs a forward pass on one device; times the devices it divides batch_size.
+        max_tokens: pairs with a longer conversation are left out, counted and reported; none is truncated.
+        loss: see `preference_loss`.
+        loss_scale: alpha; 0.2 brings the weights 1, 3, 10 back to about one on average.
+        holdout_fraction: share of the prompts held out, to make choices on without the evaluation files.
+        mismatched_fraction: adds this share of the training pairs as pairs that length cannot tell apart, see
+            `build_mismatched_pairs`.
+        magnitudes: what the files' magnitude column holds, see `read_pairs`.
+        skip_invalid: leave rows out that are no pair, and report them, instead of stopping at the first.
+        freeze_embeddings: leave the token embeddings as they are.
+        bf16: compute the backbone in bf16; the optimizer updates float32 weights all the same.
+        gradient_checkpointing: compute activations twice instead of keeping them; slower, and far less memory.
+        lora_rank: where above 0, only the head and low-rank additions (LoRA) to the backbone's matrices are trained,
+            and merged into the checkpoint at the end. lora_alpha: their scale is lora_alpha / lora_rank.
+        report_to: trackers that get the curves too, as transformers names them, such as "tensorboard".
+        save_steps: a run that is stopped goes on from the last multiple of this.
+    """
+
+    base: Path
+    data: tuple[Path, ...]
+    output: Path
+    epochs: float = 2.0
+    max_steps: int = -1
+    learning_rate: float = 1e-4
+    head_learning_rate: float = 5e-4
+    warmup_steps: int = 30
+    weight_decay: float = 0.01
+    batch_size: int = 16
+    micro_batch_size: int = 16
+    max_tokens: int = 1024
+    loss: Loss = "scaled_bt"
+    loss_scale: float = 0.2
+    center_coefficient: float = 0.005
+    magnitude_weights: Mapping[int, float] = field(default_factory=lambda: dict(MAGNITUDE_WEIGHTS))
+    holdout_fraction: float = 0.03
+    mismatched_fraction: float = 0.0
+    magnitudes: Magnitudes = "raw"
+    skip_invalid: bool = False
+    freeze_embeddings: bool = True
+    bf16: bool = True
+    gradient_checkpointing: bool = False
+    lora_rank: int = 0
+    lora_alpha: float = 32.0
+    report_to: tuple[str, ...] = ()
+    save_steps: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise ConfigError("Training needs at least one file of pairs.")
+        if self.batch_size % (self.micro_batch_size * n_devices()):
+            raise ConfigError(
+                "batch_size must be a multiple of micro_batch_size times the number of devices; "
+                f"got {self.batch_size}, {self.micro_batch_size} and {n_devices()}."
+            )
+        if self.lora_rank < 0:
+            raise ConfigError(f"lora_rank must be 0, for none, or more; got {self.lora_rank}.")
+        if not 0 <= self.holdout_fraction < 1:
+            raise ConfigError(f"holdout_fraction must be in [0, 1); got {self.holdout_fraction}.")
+
+
+def n_devices() -> int:
+    """Processes of this run, one a device; more than one where a launcher such as `accelerate launch` started it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_main_process() -> bool:
+    """Whether this is the one process of a run that speaks for all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def casts_weights(config: TrainingConfig) -> bool:
+    """Whether the weights are cast to bf16 for each pass, the fastest way; otherwise autocast does what bf16 asks.
+
+    Not with checkpointed activations, which are computed again when the cast weights are gone, and not where FSDP holds
+    only a share of each weight.
+    """
+    return config.bf16 and not config.gradient_checkpointing and os.environ.get("ACCELERATE_USE_FSDP") != "true"
+
+
+def build_training_arguments(config: TrainingConfig, has_holdout: bool) -> TrainingArguments:
+    """What transformers' Trainer has to know of a run.
+
+    Raises:
+        MissingDependencyError: a tracker was asked for that is not installed.
+    """
+    for tracker in config.report_to:
+        if tracker not in get_available_reporting_integrations():
+            raise MissingDependencyError(tracker, f"--report-to {tracker}", f"pip install {tracker}")
+    return TrainingArguments(
+        output_dir=str(config.output),
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps,
+        per_device_train_batch_size=config.micro_batch_size,
+        per_device_eval_batch_size=config.micro_batch_size,
+        gradient_accumulation_steps=config.batch_size // (config.micro_batch_size * n_devices()),
+        use_cpu=not torch.accelerator.is_available(),
+        bf16=config.bf16 and not casts_weights(config),
+        warmup_steps=config.warmup_steps,
+        lr_scheduler_type="linear",
+        max_grad_norm=1.0,
+        seed=config.seed,
+        # Divides save_steps, because a run that goes on from a save does not know the losses since the log before it.
+        logging_steps=math.gcd(10, config.save_steps),
+        save_steps=config.save_steps,
+        save_total_limit=2,
+        eval_strategy="steps" if has_holdout else "no",
+        eval_steps=config.save_steps,
+        report_to=list(config.report_to),
+        remove_unused_columns=False,
+        label_names=[],
+        dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
+    )
