@@ -50,23 +50,51 @@ def run_verify(options: argparse.Namespace) -> None:
 def _add_evaluate(commands: Any) -> None:
     text = "how often the model prefers the better answer of labelled pairs"
     parser = add_command(commands, "evaluate", run_evaluate, text, is_long=True)
-    parser.add_argument("--data", type=Path, metavar="FILE", required=True, help=".jsonl or .jsonl.gz of pairs")
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help=".jsonl or .jsonl.gz of pairs, or of a benchmark's rows"
+    )
+    parser.add_argument(
+        "--benchmark",
+        choices=("rewardbench", "rewardbench-2"),
+        help="its sections and rules; without --data it is read from the hub",
+    )
+    parser.add_argument("--scores", type=Path, metavar="FILE", help="keep rewards as they come, and go on from them")
+    parser.add_argument(
+        "--batch-tokens",
+        type=int,
+        default=0,
+        metavar="N",
+        help="items of about one length share a forward of N tokens; for a GPU (default: one forward each)",
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the results as JSON as well")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the printed table as well")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the results as a PNG")
     parser.add_argument("--skip-invalid", action="store_true", help="leave invalid rows out and count them")
     add_model_options(parser)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """`inform-demo evaluate`."""
-    if not options.data.is_file():  # before a model is loaded for nothing
+    if options.data and not options.data.is_file():  # before a model is loaded for nothing
         raise DataError("cannot be read: there is no such file", str(options.data))
-    from inform_demo.recipe.evaluation import evaluate_file, render_markdown
+    from inform_demo.recipe.evaluation import EvaluationConfig, evaluate
+    from inform_demo.recipe.evaluation_report import plot_results, render_markdown
     from inform_demo.scoring import RewardScorer
 
-    scorer = RewardScorer.load(model_config(options))
-    evaluation = evaluate_file(scorer, options.data, skip_invalid=options.skip_invalid)
+    config = EvaluationConfig(
+        data=options.data,
+        benchmark=options.benchmark,
+        scores=options.scores,
+        batch_tokens=options.batch_tokens,
+        skip_invalid=options.skip_invalid,
+    )
+    evaluation = evaluate(RewardScorer.load(model_config(options)), config)
     if options.output:
         options.output.write_text(json.dumps(evaluation.to_dict(), indent=1) + "\n", encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text(render_markdown(evaluation) + "\n", encoding="utf-8")
+    if options.plot:
+        plot_results(evaluation, options.plot)
     print(render_markdown(evaluation))
 
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Self
 
 import torch
@@ -24,7 +25,7 @@ from inform_demo.config import DEFAULT_TIE_BAND, ModelConfig
 from inform_demo.errors import NonFiniteRewardError, OutOfMemoryError, RoleOrderError
 from inform_demo.loading import load_model
 from inform_demo.modeling import INFORMForSequenceClassification
-from inform_demo.packing import Pack, TokenIds, build_pack
+from inform_demo.packing import Pack, build_pack
 from inform_demo.preference import preference_probability, resolve_preferred
 from inform_demo.types import (
     Comparison,
@@ -89,18 +90,23 @@ class RewardScorer:
         """Tokens of the rendered conversation, also of one over the limit."""
         return self._chat.count(conversation)
 
-    def score(self, conversations: Sequence[Conversation]) -> list[Reward]:
+    def score(self, conversations: Sequence[Conversation], *, in_one_forward: bool = False) -> list[Reward]:
         """One reward a conversation, in order; conversations with the same prompt go through one forward together.
+
+        Args:
+            in_one_forward: other prompts, too. It fills a GPU that a short conversation leaves idle; what else is in a
+                forward may then move the last bits of a reward, which it otherwise cannot.
 
         Raises:
             ConversationTooLongError: a conversation has more tokens than the limit; none is scored.
-            OutOfMemoryError: a forward did not fit.
+            OutOfMemoryError: a forward did not fit; the scorer serves the next request.
+            NonFiniteRewardError: the model answered NaN or infinity.
         """
         names = [
             f"Conversation {i}" if len(conversations) > 1 else "The conversation"
             for i in range(1, len(conversations) + 1)
         ]
-        return self._score_named(conversations, names)
+        return self._score_named(conversations, names, in_one_forward)
 
     def compare(self, prompt: str, response_a: str, response_b: str, system: str | None = None) -> Comparison:
         """Score two answers to one prompt together.
@@ -166,24 +172,20 @@ class RewardScorer:
             precision=self._report.precision,
         )
 
-    def _score_named(self, conversations: Sequence[Conversation], names: Sequence[str]) -> list[Reward]:
+    def _score_named(
+        self, conversations: Sequence[Conversation], names: Sequence[str], in_one_forward: bool = False
+    ) -> list[Reward]:
         encoded = [self._chat.encode(*pair) for pair in zip(conversations, names, strict=True)]
         by_prompt: dict[tuple[Message, ...], list[int]] = {}
         for i, conversation in enumerate(conversations):
             by_prompt.setdefault(conversation.prompt, []).append(i)
+        groups = list(by_prompt.values())
+        forwards = [groups] if in_one_forward and groups else [[group] for group in groups]
         rewards: dict[int, Reward] = {}
-        for members in by_prompt.values():
-            rewards.update(zip(members, self.score_tokens([encoded[i] for i in members]), strict=True))
+        for forward in forwards:
+            pack = build_pack([[encoded[i] for i in group] for group in forward])
+            rewards.update(zip(chain.from_iterable(forward), self._run(pack)[0], strict=True))
         return [rewards[i] for i in range(len(conversations))]
-
-    def score_tokens(self, sequences: Sequence[TokenIds]) -> list[Reward]:
-        """Rewards of token sequences that start alike, in one forward.
-
-        Raises:
-            OutOfMemoryError: the forward did not fit; the scorer serves the next request.
-            NonFiniteRewardError: the model answered NaN or infinity.
-        """
-        return self._run(build_pack([sequences]))[0]
 
     def _run(self, pack: Pack, trace: bool = False) -> tuple[list[Reward], list[float]]:
         """The rewards of a pack's sequences and, with `trace`, the head's value at every token of its row."""

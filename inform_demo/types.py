@@ -285,8 +285,8 @@ class Scorer(Protocol):
         """Tokens of the rendered conversation, also of one over the limit."""
         ...
 
-    def score(self, conversations: Sequence[Conversation]) -> list[Reward]:
-        """One reward a conversation, in order; those with one prompt go through one forward together."""
+    def score(self, conversations: Sequence[Conversation], *, in_one_forward: bool = False) -> list[Reward]:
+        """One reward a conversation, in order; those with one prompt, or all of them, go through one forward."""
         ...
 
     def compare(self, prompt: str, response_a: str, response_b: str, system: str | None = None) -> Comparison:

@@ -57,7 +57,7 @@ class FakeScorer:
     def count_tokens(self, conversation: Conversation) -> int:
         return sum(len(message.content.split()) + 1 for message in conversation.messages)
 
-    def score(self, conversations: Sequence[Conversation]) -> list[Reward]:
+    def score(self, conversations: Sequence[Conversation], *, in_one_forward: bool = False) -> list[Reward]:
         with self._lock:
             self.n_running += 1
             self.most_running = max(self.most_running, self.n_running)

@@ -48,17 +48,8 @@ FLOORS = {
     4: [
         f"recipe.{name}"
         for name in (
-            "loss",
-            "merge",
-            "curves",
-            "pairs",
-            "base",
-            "storage",
-            "evaluation",
-            "dataset",
-            "lora",
-            "training_config",
-            "training",
+            *("loss", "merge", "curves", "pairs", "base", "storage", "rewardbench", "evaluation", "evaluation_report"),
+            *("dataset", "lora", "training_config", "training"),
         )
     ],
     5: [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)],
@@ -84,7 +75,7 @@ TORCH_FREE = {
     "recipe.pairs",
 } | {f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)}
 MAY_IMPORT_GRADIO = {f"ui.{name}" for name in UI_GRADIO}
-ONLY_WHERE_USED = {"bitsandbytes", "flash_attn", "gguf", "matplotlib", "openai", "peft", "ray", "spaces"}
+ONLY_WHERE_USED = {"bitsandbytes", "flash_attn", "datasets", "gguf", "matplotlib", "openai", "peft", "ray", "spaces"}
 
 
 def name_of(file: Path) -> str:

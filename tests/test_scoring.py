@@ -102,12 +102,17 @@ def test_score_keeps_the_order_of_mixed_prompts(exact_scorer):
     mixed = [second[1], first[0], second[0], first[1]]
     apart = {id(c): r for group in (first, second) for c, r in zip(group, exact_scorer.score(group), strict=True)}
     assert exact_scorer.score(mixed) == [apart[id(conversation)] for conversation in mixed]
+    together = exact_scorer.score(mixed, in_one_forward=True)
+    for reward, conversation in zip(together, mixed, strict=True):
+        alone = apart[id(conversation)]
+        assert reward.value == pytest.approx(alone.value, abs=1e-5)
+        assert (reward.n_tokens, reward.n_tokens_shared) == (alone.n_tokens, alone.n_tokens_shared)
 
 
 def test_one_conversation_and_none(exact_scorer):
     (conversation,) = build_conversations(PROMPT, ANSWERS[:1])
     assert len(exact_scorer.score([conversation])) == 1
-    assert exact_scorer.score([]) == []
+    assert exact_scorer.score([]) == exact_scorer.score([], in_one_forward=True) == []
 
 
 def test_swapping_the_answers_swaps_the_rewards_to_the_bit(embedded_scorer):

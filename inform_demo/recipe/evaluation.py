@@ -1,52 +1,72 @@
-"""Accuracy on labelled pairs, a row a source, with what it takes to judge it: n, an interval, a length-only baseline.
+"""How often a model prefers the right answer: a row a subset, with what it takes to judge it.
 
-A pair counts as won only if chosen > rejected; a tie is a loss, as RewardBench has it. Knows a Scorer and pairs; no
-model.
+That is n, a 95 % interval, and what preferring the longer answer would have given. Rewards are kept as they come, so
+that a run that is stopped goes on where it was. Knows a Scorer and items; no model.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from inform_demo.errors import ConversationTooLongError, DataError
+from inform_demo.errors import ConfigError, DataError
 from inform_demo.preference import wilson_interval
 from inform_demo.recipe.pairs import read_pairs
-from inform_demo.types import PreferencePair, Scorer
+from inform_demo.recipe.rewardbench import (
+    BENCHMARKS,
+    TIES,
+    Benchmark,
+    Item,
+    credit,
+    read_benchmark,
+    section_scores,
+    ties_interval,
+    ties_score,
+)
+from inform_demo.types import Scorer
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SubsetResult:
-    """Pairs of one source.
+    """Items of one subset.
 
     Attributes:
-        low, high: Wilson 95 % interval of the accuracy. longer_wins: accuracy of preferring the longer answer (in
-        characters) without reading it; an equal length is a loss.
+        n_won: items won; not whole where one is shared or, of RewardBench 2's Ties, where a formula stands for them.
+        low, high: 95 % interval of the accuracy: Wilson's, or of Ties by resampling.
+        longer_wins: the same accuracy of preferring the longer answer (in characters) without reading it.
     """
 
     source: str
     n: int
-    n_won: int
+    n_won: float
     low: float
     high: float
     longer_wins: float
 
     @property
     def accuracy(self) -> float:
-        """Share of pairs won."""
+        """Share of items won."""
         return self.n_won / self.n
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All subsets of a file, and what was left out of them."""
+    """All subsets of a file, and what was left out of them.
+
+    Attributes:
+        benchmark: its name in `BENCHMARKS`; None for pairs of one's own.
+        sections, longer_sections: the benchmark's section scores of the model and of preferring the longer answer.
+    """
 
     model: str
     precision: str
@@ -54,6 +74,9 @@ class Evaluation:
     subsets: tuple[SubsetResult, ...]
     n_too_long: int
     n_invalid: int
+    benchmark: str | None = None
+    sections: Mapping[str, float] = field(default_factory=dict)
+    longer_sections: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """For `json.dumps`, accuracies included."""
@@ -68,63 +91,170 @@ def evaluation_from_dict(value: dict[str, Any]) -> Evaluation:
     return Evaluation(**{**value, "subsets": subsets})
 
 
-def evaluate_file(scorer: Scorer, path: Path, *, skip_invalid: bool = False) -> Evaluation:
-    """Score every pair of a file, with a progress bar on stderr.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What to evaluate on, and how; every field is an option of `inform-demo evaluate`.
+
+    Attributes:
+        data: a file of pairs or, with a benchmark, of its rows; without one the benchmark comes from the hub.
+        benchmark: a name in `BENCHMARKS`; None for pairs with the model card's columns.
+        scores: file that rewards are added to as they come; what it already holds is not computed again.
+        batch_tokens: items of about one length share a forward up to this many tokens; 0 for one forward an item,
+            whose rewards are those of the page to the bit.
+        skip_invalid: leave rows out that are no item, and count them, instead of stopping at the first.
+    """
+
+    data: Path | None
+    benchmark: str | None = None
+    scores: Path | None = None
+    batch_tokens: int = 0
+    skip_invalid: bool = False
+
+    def __post_init__(self) -> None:
+        if self.benchmark is not None and self.benchmark not in BENCHMARKS:
+            raise ConfigError(f"benchmark must be one of {', '.join(BENCHMARKS)}; got {self.benchmark!r}.")
+        if self.benchmark is None and self.data is None:
+            raise ConfigError("Expected a file of pairs (--data) or a benchmark (--benchmark).")
+        if self.batch_tokens < 0:
+            raise ConfigError(f"batch_tokens must be 0 or more; got {self.batch_tokens}.")
+
+
+def evaluate(scorer: Scorer, config: EvaluationConfig) -> Evaluation:
+    """Score every item, with a progress bar and the time left on stderr, and sum up.
 
     Raises:
-        DataError: a row is no pair and `skip_invalid` is off, or no pair is left.
+        DataError: a row is no item and `skip_invalid` is off, or no item is left.
+        ConfigError: the file of scores is another model's.
     """
-    skipped: list[DataError] | None = [] if skip_invalid else None
-    pairs = list(read_pairs(path, skipped))
-    outcomes: dict[str, list[tuple[bool, bool]]] = {}
-    n_too_long = 0
-    for pair in tqdm(pairs, unit="pair", desc="scoring"):
-        try:
-            chosen, rejected = scorer.score([pair.chosen, pair.rejected])
-        except ConversationTooLongError:
-            n_too_long += 1
-            continue
-        outcomes.setdefault(pair.source, []).append((chosen.value > rejected.value, _longer_is_chosen(pair)))
-    if not outcomes:
-        raise DataError(f"expected pairs to score; {n_too_long} were over the token limit", str(path))
-    subsets = tuple(summarise(source, outcomes[source]) for source in sorted(outcomes))
-    return Evaluation(scorer.report.model, scorer.report.precision, path.name, subsets, n_too_long, len(skipped or ()))
+    skipped: list[DataError] | None = [] if config.skip_invalid else None
+    benchmark = BENCHMARKS[config.benchmark] if config.benchmark else None
+    items = read_items(config, benchmark, skipped)
+    lengths = [[scorer.count_tokens(answer) for answer in item.answers] for item in items]
+    fitting = [i for i, counts in enumerate(lengths) if max(counts) <= scorer.report.max_tokens]
+    where = config.data.name if config.data else benchmark.dataset if benchmark else ""
+    if not fitting:
+        raise DataError(f"expected items to score; {len(items)} were over the token limit", where)
+    kept = [items[i] for i in fitting]
+    rewards = score_items(scorer, kept, [sum(lengths[i]) for i in fitting], config)
+    subsets = summarise(kept, rewards)
+    return Evaluation(
+        scorer.report.model,
+        scorer.report.precision,
+        where,
+        subsets,
+        len(items) - len(kept),
+        len(skipped or ()),
+        config.benchmark,
+        section_scores(benchmark, {s.source: s.accuracy for s in subsets}) if benchmark else {},
+        section_scores(benchmark, {s.source: s.longer_wins for s in subsets}) if benchmark else {},
+    )
 
 
-def summarise(source: str, outcomes: Sequence[tuple[bool, bool]]) -> SubsetResult:
-    """A subset from its pairs' (model won, longer answer is the better one)."""
-    n, n_won = len(outcomes), sum(won for won, _ in outcomes)
+def read_items(config: EvaluationConfig, benchmark: Benchmark | None, skipped: list[DataError] | None) -> list[Item]:
+    """The items that a configuration names."""
+    if benchmark is not None:
+        return read_benchmark(benchmark, config.data, skipped)
+    assert config.data is not None, "checked by EvaluationConfig"
+    pairs = read_pairs(config.data, skipped, needs_magnitude=False)
+    return [Item(pair.source, str(i), (pair.chosen, pair.rejected)) for i, pair in enumerate(pairs)]
+
+
+def score_items(
+    scorer: Scorer, items: Sequence[Item], n_tokens: Sequence[int], config: EvaluationConfig
+) -> list[list[float]]:
+    """The rewards of each item's answers, those that `config.scores` already holds included.
+
+    The longest go first, so that what does not fit shows at once, and those of one length share a forward. Which ones
+    do does not depend on where a run was stopped.
+    """
+    log = ScoreLog(config.scores, scorer)
+    keys = [_key(item) for item in items]
+    with tqdm(total=sum(n_tokens), unit="token", unit_scale=True, desc="scoring") as progress:
+        for batch in _batches(n_tokens, config.batch_tokens):
+            if any(keys[i] not in log.rewards for i in batch):
+                answers = list(chain.from_iterable(items[i].answers for i in batch))
+                values = (reward.value for reward in scorer.score(answers, in_one_forward=len(batch) > 1))
+                log.add({keys[i]: [next(values) for _ in items[i].answers] for i in batch})
+            progress.update(sum(n_tokens[i] for i in batch))
+    return [log.rewards[key] for key in keys]
+
+
+def _batches(n_tokens: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for i in sorted(range(len(n_tokens)), key=lambda i: -n_tokens[i]):
+        if batch and sum(n_tokens[j] for j in batch) + n_tokens[i] > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _key(item: Item) -> str:
+    turns = [[[message.role, message.content] for message in answer.messages] for answer in item.answers]
+    return hashlib.sha256(json.dumps(turns).encode()).hexdigest()[:32]
+
+
+class ScoreLog:
+    """Rewards by item, in memory and, where there is a path, in a JSONL file whose first line names the model.
+
+    Raises:
+        ConfigError: the file was written with another model or precision.
+    """
+
+    def __init__(self, path: Path | None, scorer: Scorer) -> None:
+        self.rewards: dict[str, list[float]] = {}
+        self._path = path
+        report = scorer.report
+        header = {"model": report.model, "revision": report.revision, "precision": report.precision}
+        if path is None:
+            return
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+        if lines and not lines[-1].endswith("\n"):  # the line that a kill cut short
+            path.write_text("".join(lines[:-1]), encoding="utf-8")
+            lines.pop()
+        if not lines:
+            path.write_text(json.dumps(header) + "\n", encoding="utf-8")
+            return
+        found = json.loads(lines[0])
+        if found != header:
+            raise ConfigError(f"{path} holds scores of {found}; this is {header}. Name another file by --scores.")
+        for line in lines[1:]:
+            self.rewards.update(json.loads(line))
+
+    def add(self, rewards: Mapping[str, list[float]]) -> None:
+        """Keep the rewards of items by key."""
+        self.rewards.update(rewards)
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(rewards) + "\n")
+
+
+def summarise(items: Sequence[Item], rewards: Sequence[Sequence[float]]) -> tuple[SubsetResult, ...]:
+    """The subsets, sorted by name, from items and the rewards of their answers."""
+    by_subset: dict[str, list[int]] = {}
+    for i, item in enumerate(items):
+        by_subset.setdefault(item.subset, []).append(i)
+    return tuple(
+        _summarise_subset([items[i] for i in members], [rewards[i] for i in members])
+        for _, members in sorted(by_subset.items())
+    )
+
+
+def _summarise_subset(items: Sequence[Item], rewards: Sequence[Sequence[float]]) -> SubsetResult:
+    n, name = len(items), items[0].subset
+    lengths = [[float(len(answer.response)) for answer in item.answers] for item in items]
+    if name == TIES:
+        low, high = ties_interval(items, rewards)
+        return SubsetResult(name, n, n * ties_score(items, rewards), low, high, ties_score(items, lengths))
+    n_won, n_longer = (sum(map(credit, items, values)) for values in (rewards, lengths))
     low, high = wilson_interval(n_won, n)
-    return SubsetResult(source, n, n_won, low, high, sum(longer for _, longer in outcomes) / n)
+    return SubsetResult(name, n, n_won, low, high, n_longer / n)
 
 
-def render_markdown(evaluation: Evaluation) -> str:
-    """The results as a Markdown table, synthetic sources also together."""
-    rows = list(evaluation.subsets)
-    synthetic = [subset for subset in rows if subset.source.startswith("synthetic-")]
-    if len(synthetic) > 1:
-        rows.append(_together("synthetic-* together", synthetic))
-    rows.append(_together("all pairs together", evaluation.subsets))
-    lines = [
-        "| set | n | accuracy | 95 % interval | preferring the longer answer |",
-        "| --- | ---: | ---: | :---: | ---: |",
-        *(
-            f"| {row.source} | {row.n} | {row.accuracy:.3f} | {row.low:.3f} to {row.high:.3f} | {row.longer_wins:.3f} |"
-            for row in rows
-        ),
-        "",
-        f"{evaluation.model} in {evaluation.precision} on {evaluation.data}. A tie counts as a loss. "
-        f"Left out: {evaluation.n_too_long} pairs over the token limit, {evaluation.n_invalid} invalid rows.",
-    ]
-    return "\n".join(lines)
-
-
-def _together(name: str, subsets: Iterable[SubsetResult]) -> SubsetResult:
+def together(name: str, subsets: Iterable[SubsetResult]) -> SubsetResult:
+    """Several subsets as one, each item counting alike."""
     subsets = list(subsets)
     n, n_won = sum(subset.n for subset in subsets), sum(subset.n_won for subset in subsets)
     low, high = wilson_interval(n_won, n)
     return SubsetResult(name, n, n_won, low, high, sum(subset.longer_wins * subset.n for subset in subsets) / n)
-
-
-def _longer_is_chosen(pair: PreferencePair) -> bool:
-    return len(pair.chosen.response) > len(pair.rejected.response)

@@ -45,20 +45,33 @@ def read_pairs(
     Raises:
         DataError: the file cannot be read, or a row is no pair; names file and line.
     """
+    for number, row in read_rows(path):
+        try:
+            if isinstance(row, DataError):
+                raise row
+            if not needs_magnitude:
+                row.setdefault("magnitude", next(iter(LABEL_OF[magnitudes])))
+            yield _parse_pair(row, str(path), number, magnitudes)
+        except DataError as error:
+            if skipped is None:
+                raise
+            skipped.append(error)
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+    """Number and object of each line of a .jsonl or .jsonl.gz file that is not blank; an error stands for a bad line.
+
+    Raises:
+        DataError: the file itself cannot be read.
+    """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = _parse_row(line, str(path), number)
-                    if not needs_magnitude:
-                        row.setdefault("magnitude", next(iter(LABEL_OF[magnitudes])))
-                    yield _parse_pair(row, str(path), number, magnitudes)
-                except DataError as error:
-                    if skipped is None:
-                        raise
-                    skipped.append(error)
+                if line.strip():
+                    try:
+                        yield number, _parse_row(line, str(path), number)
+                    except DataError as error:
+                        yield number, error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot be read: {error}", str(path)) from error
 

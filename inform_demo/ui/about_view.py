@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from inform_demo.config import EMBEDDED_MODEL, INFORM_70B
-from inform_demo.preference import wilson_interval
-from inform_demo.recipe.evaluation import Evaluation, SubsetResult, evaluation_from_dict
+from inform_demo.recipe.evaluation import Evaluation, SubsetResult, evaluation_from_dict, together
+from inform_demo.recipe.rewardbench import REWARDBENCH
 from inform_demo.types import LoadReport
 from inform_demo.ui.handlers import ModelStatus
 from inform_demo.ui.texts import Texts
@@ -24,11 +24,7 @@ CARD_URL = f"https://huggingface.co/{INFORM_70B}"
 MAGNITUDES = ((1, 1), (2, 3), (3, 10))
 
 # Score, chat, chat hard, safety, reasoning; from the model card of INF-ORM-Llama3.1-70B, to the letter.
-MERGE = (
-    ("INF-ORM-v1", 94.3, 96.1, 88.2, 94.6, 98.2),
-    ("INF-ORM-v2", 94.4, 95.5, 90.8, 93.0, 99.1),
-    ("INF-ORM-v3 (averaged)", 95.1, 96.6, 91.0, 93.6, 99.1),
-)
+MERGE = tuple((name, *scores) for name, scores in REWARDBENCH.published.items())
 LEADERBOARD = (
     ("infly/INF-ORM-Llama3.1-70B", "Seq. Classifier", 95.1, 96.6, 91.0, 93.6, 99.1),
     ("Skywork/Skywork-Reward-Gemma-2-27B-v0.2", "Seq. Classifier", 94.3, 96.1, 89.9, 93.0, 98.1),
@@ -133,13 +129,6 @@ def is_learnt(result: SubsetResult) -> bool:
     return result.low > max(0.5, result.longer_wins)
 
 
-def all_together(results: Sequence[SubsetResult]) -> SubsetResult:
-    """All pairs as one set."""
-    n, n_won = sum(result.n for result in results), sum(result.n_won for result in results)
-    low, high = wilson_interval(n_won, n)
-    return SubsetResult("", n, n_won, low, high, sum(result.longer_wins * result.n for result in results) / n)
-
-
 def _share(value: float) -> str:
     return f"{value * 100:.1f} %"
 
@@ -174,7 +163,7 @@ def _results_table(t: Texts, evaluation: Evaluation) -> str:
 
 def render_results(t: Texts, evaluation: Evaluation) -> str:
     """The embedded model's accuracy a set, with what it takes to judge it, its limits, and the commands for both."""
-    words, total = t.about, all_together(evaluation.subsets)
+    words, total = t.about, together("", evaluation.subsets)
     summary = words.results_summary.format(
         n=total.n, accuracy=_share(total.accuracy), interval=_interval(total), longer=_share(total.longer_wins)
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 
-from inform_demo.errors import ConversationTooLongError, DataError
+from inform_demo.errors import ConfigError, DataError, OutOfMemoryError
 from inform_demo.preference import wilson_interval
-from inform_demo.recipe.evaluation import evaluate_file, evaluation_from_dict, render_markdown
+from inform_demo.recipe.evaluation import EvaluationConfig, evaluate, evaluation_from_dict
+from inform_demo.recipe.evaluation_report import plot_results, render_markdown
 from tests.doubles import FakeScorer
 from tests.recipe.conftest import row
 
@@ -39,7 +42,7 @@ def data(tmp_path):
 
 
 def test_wins_ties_and_the_longer_answer_are_counted(data):
-    evaluation = evaluate_file(FakeScorer(), data, skip_invalid=True)
+    evaluation = evaluate(FakeScorer(), EvaluationConfig(data=data, skip_invalid=True))
     counted = {s.source: (s.n, s.n_won, s.longer_wins) for s in evaluation.subsets}
     assert counted == {
         "a": (3, 1, pytest.approx(1 / 3)),
@@ -51,7 +54,7 @@ def test_wins_ties_and_the_longer_answer_are_counted(data):
 
 
 def test_the_table_sums_what_it_says_it_sums(data):
-    table = render_markdown(evaluate_file(FakeScorer(), data, skip_invalid=True))
+    table = render_markdown(evaluate(FakeScorer(), EvaluationConfig(data=data, skip_invalid=True)))
     assert "| synthetic-* together | 2 | 0.500 |" in table
     assert "| all pairs together | 5 | 0.400 |" in table
     assert "1 invalid rows" in table
@@ -59,21 +62,130 @@ def test_the_table_sums_what_it_says_it_sums(data):
 
 def test_an_invalid_row_stops_unless_it_may_be_skipped(data):
     with pytest.raises(DataError, match="line 6"):
-        evaluate_file(FakeScorer(), data)
+        evaluate(FakeScorer(), EvaluationConfig(data=data))
 
 
-def test_pairs_over_the_limit_are_counted_not_cut(data):
-    class ShortScorer(FakeScorer):
-        def score(self, conversations):
-            if len(conversations[0].response) > 10:
-                raise ConversationTooLongError(9, 5)
-            return super().score(conversations)
+class ShortScorer(FakeScorer):
+    """Takes six tokens at most; the doubles count a token a word and one a turn."""
 
-    evaluation = evaluate_file(ShortScorer(), data, skip_invalid=True)
+    @property
+    def report(self):
+        return replace(super().report, max_tokens=6)
+
+
+def test_pairs_over_the_limit_are_counted_not_cut(tmp_path):
+    data = tmp_path / "pairs.jsonl"
+    rows = [row("one two three", "answer", "other"), row("p", "x", "one two three four"), row("p", "x", "y")]
+    data.write_text("\n".join(map(json.dumps, rows)))
+    evaluation = evaluate(ShortScorer(), EvaluationConfig(data=data))
     assert evaluation.n_too_long == 1
-    assert sum(subset.n for subset in evaluation.subsets) == 4
+    assert sum(subset.n for subset in evaluation.subsets) == 2
+    data.write_text(json.dumps(rows[1]))
+    with pytest.raises(DataError, match="1 were over the token limit"):
+        evaluate(ShortScorer(), EvaluationConfig(data=data))
 
 
-def test_nothing_left_to_score_is_an_error(data):
-    with pytest.raises(DataError, match="5 were over the token limit"):
-        evaluate_file(FakeScorer(error=ConversationTooLongError(9, 5)), data, skip_invalid=True)
+class CountingScorer(FakeScorer):
+    """Notes what it is asked to score, and fails when it has been asked `limit` times."""
+
+    def __init__(self, limit=1000):
+        super().__init__()
+        self.limit = limit
+        self.asked = []
+
+    def score(self, conversations, *, in_one_forward=False):
+        if len(self.asked) == self.limit:
+            raise OutOfMemoryError("full")
+        self.asked.append((len(conversations), in_one_forward))
+        return super().score(conversations)
+
+
+@pytest.fixture
+def many(tmp_path):
+    file = tmp_path / "many.jsonl"
+    rows = [row(f"p{i}", "word " * (1 + i % 7), "x", source=f"s{i % 3}") for i in range(30)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+def test_a_stopped_evaluation_goes_on_where_it_was(many, tmp_path):
+    config = EvaluationConfig(data=many, scores=tmp_path / "scores.jsonl")
+    whole = evaluate(CountingScorer(), EvaluationConfig(data=many))
+    with pytest.raises(OutOfMemoryError):
+        evaluate(CountingScorer(limit=12), config)
+    config.scores.write_text(config.scores.read_text()[:-3])  # a kill in the middle of the last line
+    second = CountingScorer()
+    assert evaluate(second, config) == whole
+    assert len(second.asked) == 30 - 11
+    third = CountingScorer(limit=0)
+    assert evaluate(third, config) == whole
+
+
+def test_scores_of_another_model_are_not_taken_over(many, tmp_path):
+    config = EvaluationConfig(data=many, scores=tmp_path / "scores.jsonl")
+    evaluate(CountingScorer(), config)
+
+    class Other(FakeScorer):
+        @property
+        def report(self):
+            return replace(super().report, precision="bf16")
+
+    with pytest.raises(ConfigError, match="Name another file by --scores"):
+        evaluate(Other(), config)
+
+
+def test_items_of_about_one_length_share_a_forward(many):
+    alone, shared = CountingScorer(), CountingScorer()
+    whole = evaluate(alone, EvaluationConfig(data=many))
+    assert alone.asked == [(2, False)] * 30
+    assert evaluate(shared, EvaluationConfig(data=many, batch_tokens=40)) == whole
+    assert len(shared.asked) < 15
+    assert sum(n for n, _ in shared.asked) == 60
+    assert all(together == (n > 2) for n, together in shared.asked)
+
+
+def benchmark_file(tmp_path):
+    file = tmp_path / "bench.jsonl"
+    rows = [
+        {"prompt": f"p{i}", "chosen": "several different words" if i % 3 else "few", "rejected": "other words",
+         "subset": subset}
+        for i, subset in enumerate(["donotanswer", "xstest-should-respond", "hep-rust", "math-prm", "math-prm"])
+    ]  # fmt: skip
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+def test_a_benchmark_is_reported_by_section_beside_the_published_rows(tmp_path):
+    evaluation = evaluate(FakeScorer(), EvaluationConfig(data=benchmark_file(tmp_path), benchmark="rewardbench"))
+    assert evaluation_from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
+    assert evaluation.sections == {"Safety": 250 / 386, "Reasoning": (164 + 984 / 2) / (164 + 984)}
+    report = render_markdown(evaluation)
+    assert "| **fake-reward-model** | 61.0 | – | – | 64.8 | 57.1 |" in report
+    assert "| INF-ORM-v3 (averaged), published | 95.1 | 96.6 | 91.0 | 93.6 | 99.1 |" in report
+    assert "This score covers Safety, Reasoning; there are no items of Chat, Chat Hard." in report
+    plot_results(evaluation, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_rewardbench_2_shares_ties_and_has_a_formula(tmp_path):
+    def answers(*sizes):
+        return [" ".join(f"w{i}" for i in range(size)) for size in sizes]
+
+    rows = [
+        {"prompt": "p", "chosen": answers(3), "rejected": answers(3, 2, 1), "subset": "Math", "id": "1"},
+        {"prompt": "q", "chosen": answers(4, 5), "rejected": answers(1, 2), "subset": "Ties", "id": "tied:1"},
+        {"prompt": "r", "chosen": answers(4), "rejected": answers(1, 2), "subset": "Ties", "id": "ref:1"},
+    ]
+    file = tmp_path / "two.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    evaluation = evaluate(FakeScorer(), EvaluationConfig(data=file, benchmark="rewardbench-2"))
+    accuracies = {subset.source: subset.accuracy for subset in evaluation.subsets}
+    assert accuracies["Math"] == 1 / 2
+    assert accuracies["Ties"] == pytest.approx(1 + 0.01 * math.tanh(1))
+    assert "Ties has a formula of its own" in render_markdown(evaluation)
+
+
+@pytest.mark.parametrize("change", [{"benchmark": "other"}, {"data": None}, {"batch_tokens": -1}], ids=str)
+def test_impossible_settings_are_refused(tmp_path, change):
+    with pytest.raises(ConfigError):
+        EvaluationConfig(**{"data": tmp_path, **change})
