@@ -1,7 +1,8 @@
 """The weighted average of two checkpoints of one architecture, as the model card's 0.5/0.5 merge of its two trainings.
 
-Streams shard by shard, so that the peak is one output shard and two tensors, whatever the size of the model. Nothing
-appears at the destination before all of it is written. Knows files and tensors; no model and no device. mergekit was
+Streams some rows of a tensor at a time, so that the peak is far below a shard, whatever the size of the model
+(`benchmarks/bench_merge.py`). Nothing appears at the destination before all of it is
+written. Knows files and tensors; no model and no device. mergekit was
 looked at: it does not know this architecture's head, and one linear merge needs none of the rest.
 """
 
@@ -10,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +21,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from inform_demo.errors import CheckpointError, ConfigError
 from inform_demo.versions import installed_versions
@@ -26,6 +28,12 @@ from inform_demo.versions import installed_versions
 logger = logging.getLogger(__name__)
 
 PROVENANCE = "merge.json"
+
+# Elements averaged at a time: 64 MiB in float32.
+_CHUNK = 2**24
+
+# What an average is made of, and the bytes of an element.
+_N_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 
 # What may differ between two trainings of one architecture, or says only where a folder came from.
 _CONFIG_MAY_DIFFER = {"_name_or_path", "transformers_version", "dtype", "torch_dtype"}
@@ -44,7 +52,8 @@ def merge_checkpoints(first: Path, second: Path, output: Path, weight: float = 0
 
     Raises:
         ConfigError: the weight is out of range, or the output exists.
-        CheckpointError: a parent is missing or broken, or they differ in config, tokenizer, tensors, shapes or dtypes.
+        CheckpointError: a parent is missing or broken, or they differ in config, tokenizer, tensors, shapes or dtypes,
+            or their average is not finite.
     """
     if not 0 <= weight <= 1:
         raise ConfigError(f"weight must be in [0, 1]; got {weight}.")
@@ -60,8 +69,7 @@ def merge_checkpoints(first: Path, second: Path, output: Path, weight: float = 0
         for shard in sorted(set(places[0].values())):
             names = [name for name, file in places[0].items() if file == shard]
             logger.info("Merging %s, %d tensors.", shard, len(names))
-            merged = _merge_tensors(names, (first, second), places, weight)
-            save_file(merged, partial / shard, metadata={"format": "pt"})
+            _write_shard(partial / shard, names, (first, second), places, weight)
         for file in first.iterdir():
             if file.is_file() and file.suffix in {".json", ".jinja"} and file.name != PROVENANCE:
                 shutil.copy2(file, partial / file.name)
@@ -127,7 +135,7 @@ def _check_same_tensors(first: Path, second: Path, places_1: dict[str, str], pla
             raise CheckpointError(
                 f"{name} is {dtypes[0]} {shapes[0]} in {first} and {dtypes[1]} {shapes[1]} in {second}."
             )
-        if dtypes[0] not in {"F32", "F16", "BF16"}:
+        if dtypes[0] not in _N_BYTES:
             raise CheckpointError(
                 f"{name} is stored as {dtypes[0]}; average the trained checkpoints, then store the result."
             )
@@ -139,22 +147,42 @@ def _header(file: Path, name: str) -> tuple[list[int], str]:
         return part.get_shape(), part.get_dtype()
 
 
-def _merge_tensors(
-    names: list[str], folders: tuple[Path, Path], places: list[dict[str, str]], weight: float
-) -> dict[str, torch.Tensor]:
-    merged = {}
-    with ExitStack() as stack:
-        files: list[dict[str, Any]] = [
-            {
-                file: stack.enter_context(safe_open(folder / file, framework="pt"))
-                for file in {where[name] for name in names}
-            }
-            for folder, where in zip(folders, places, strict=True)
-        ]
+def _write_shard(
+    path: Path, names: list[str], folders: tuple[Path, Path], places: list[dict[str, str]], weight: float
+) -> None:
+    """Write a .safetensors file as it is computed; safetensors' own `save_file` holds every tensor of it twice.
+
+    The format is the length of a JSON header in 8 bytes, the header, and the tensors' bytes one after another.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name in names:
+        shape, dtype = _header(folders[0] / places[0][name], name)
+        start, end = end, end + math.prod(shape) * _N_BYTES[dtype]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
         for name in names:
-            one, other = (opened[where[name]].get_tensor(name) for opened, where in zip(files, places, strict=True))
-            merged[name] = torch.lerp(other.float(), one.float(), weight).to(one.dtype)
-    return merged
+            files = [folder / where[name] for folder, where in zip(folders, places, strict=True)]
+            for rows in _average(name, files, weight):
+                file.write(rows.contiguous().view(-1).view(torch.uint8).numpy().data)
+
+
+def _average(name: str, files: list[Path], weight: float) -> Iterator[torch.Tensor]:
+    """The average of two tensors on disk, some rows at a time: in float32 a large embedding is larger than a shard."""
+    shape, _ = _header(files[0], name)
+    n_rows = max(1, _CHUNK // max(1, math.prod(shape[1:])))
+    for start in range(0, shape[0] if shape else 1, n_rows):
+        rows = slice(start, start + n_rows) if shape else ...
+        with ExitStack() as stack:  # closed each time, because what was read of a mapped file counts until then
+            one, other = (stack.enter_context(safe_open(file, framework="pt")).get_slice(name)[rows] for file in files)
+            average = torch.lerp(other.float(), one.float(), weight).to(one.dtype)
+            del one, other
+        if not average.isfinite().all():
+            raise CheckpointError(f"The average of {name} is not finite; {files[0]} or {files[1]} is broken.")
+        yield average
 
 
 def _describe(first: Path, second: Path, places: list[dict[str, str]], weight: float) -> dict[str, Any]:

@@ -49,6 +49,22 @@ def test_every_weight_is_the_average(parents, tmp_path, weight, swapped):
         torch.testing.assert_close(tensor, weight * one[name] + (1 - weight) * other[name], atol=1e-6, rtol=1e-6)
 
 
+def test_large_tensors_are_averaged_a_few_rows_at_a_time(parents, tmp_path, monkeypatch):
+    whole = load_file(merge_checkpoints(*parents, tmp_path / "whole") / "model.safetensors")
+    monkeypatch.setattr(merge, "_CHUNK", 1000)
+    for name, tensor in load_file(merge_checkpoints(*parents, tmp_path / "rows") / "model.safetensors").items():
+        assert torch.equal(tensor, whole[name]), name
+
+
+def test_a_parent_that_is_not_finite_is_refused(parents, tmp_path):
+    broken = load_file(parents[0] / "model.safetensors")
+    broken["model.norm.weight"][3] = torch.inf
+    save_file(broken, parents[0] / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"average of model\.norm\.weight is not finite"):
+        merge_checkpoints(*parents, tmp_path / "merged")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+
+
 def test_the_result_keeps_the_tokenizer_and_names_its_parents(parents, tmp_path):
     first, second = parents
     output = merge_checkpoints(first, second, tmp_path / "merged", 0.25)
@@ -119,7 +135,7 @@ def test_a_merge_that_breaks_off_leaves_nothing_and_can_be_run_again(parents, tm
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(merge, "save_file", full_disk)
+        patch.setattr(merge, "_average", full_disk)
         with pytest.raises(OSError, match="No space left"):
             merge_checkpoints(*parents, tmp_path / "merged")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
