@@ -18,7 +18,7 @@ from typing import Any
 from inform_demo.cli_options import add_command, add_model_options, model_config
 from inform_demo.cli_recipe import add_recipe_commands
 from inform_demo.config import ServeConfig
-from inform_demo.errors import ConfigError, InformError, RoleOrderError
+from inform_demo.errors import ConfigError, DataError, InformError, RoleOrderError
 from inform_demo.preference import describe_preference
 from inform_demo.types import Comparison, LoadReport, Message, parse_messages
 from inform_demo.versions import installed_versions
@@ -38,11 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run(options)
     except InformError as error:
-        print(f"inform-demo: {error}", file=sys.stderr)
+        print(f"inform-demo: {error}{_way_out(error, options)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _way_out(error: InformError, options: argparse.Namespace) -> str:
+    """What to do about a bad row, where the command has a way to go on without it."""
+    is_row = isinstance(error, DataError) and error.line is not None
+    return (
+        " Mend that line, or leave such rows out with --skip-invalid." if is_row and "skip_invalid" in options else ""
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from inform_demo.cli_annotate import add_annotate
 from inform_demo.cli_options import add_command, add_model_options, model_config
 from inform_demo.errors import ConfigError, DataError, VerificationError
 
@@ -15,6 +16,7 @@ def add_recipe_commands(commands: Any) -> None:
     """Add them to the parser, in the order in which they are used."""
     _add_verify(commands)
     _add_evaluate(commands)
+    add_annotate(commands)
     _add_init_base(commands)
     _add_train(commands)
     _add_merge(commands)

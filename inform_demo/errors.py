@@ -71,7 +71,7 @@ class DataError(InputError):
         self.path = path
         self.line = line
         where = path if line is None else f"{path}, line {line}"
-        super().__init__(f"{where}: {message}")
+        super().__init__(f"{where}: {message.rstrip('.')}.")
 
 
 class ConfigError(InformError):

@@ -49,11 +49,12 @@ FLOORS = {
         f"recipe.{name}"
         for name in (
             *("loss", "merge", "curves", "pairs", "base", "storage", "rewardbench", "evaluation", "evaluation_report"),
+            *("annotation", "annotation_config", "annotation_report", "judgement_log", "judge", "annotating"),
             *("dataset", "lora", "training_config", "training"),
         )
     ],
     5: [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)],
-    6: ["cli_options", "cli_recipe", "cli", "__main__"],
+    6: ["cli_options", "cli_annotate", "cli_recipe", "cli", "__main__"],
 }
 ORDER = [module for floor in FLOORS.values() for module in floor]
 
@@ -69,10 +70,16 @@ TORCH_FREE = {
     "batch_files",
     "batch",
     "cli_options",
+    "cli_annotate",
     "cli_recipe",
     "cli",
     "recipe.curves",
     "recipe.pairs",
+    "recipe.rewardbench",
+    "recipe.evaluation",
+    "recipe.evaluation_report",
+    *(f"recipe.{name}" for name in ("annotation", "annotation_config", "annotation_report", "annotating")),
+    *("recipe.judge", "recipe.judgement_log"),
 } | {f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)}
 MAY_IMPORT_GRADIO = {f"ui.{name}" for name in UI_GRADIO}
 ONLY_WHERE_USED = {"bitsandbytes", "flash_attn", "datasets", "gguf", "matplotlib", "openai", "peft", "ray", "spaces"}

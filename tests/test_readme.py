@@ -6,6 +6,7 @@ import ast
 import asyncio
 import json
 import re
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,14 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
+from inform_demo.cli import build_parser
 from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
 from tests.doubles import FakeScorer
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,19 @@ def test_the_agent_example(url):
 
 def test_the_python_example():
     assert run(sys.executable, "-c", block("python"))[-1] in {"a", "b", "tie"}
+
+
+def commands_of(document: Path) -> list[list[str]]:
+    blocks = re.findall(r"^```bash\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    split = [shlex.split(line, comments=True) for line in lines]
+    names = ("inform-demo", "inform_demo")
+    return [words[words.index(name) + 1 :] for words in split for name in names if name in words]
+
+
+@pytest.mark.parametrize("document", ["docs/recipe.md", "inform_demo/embedded/README.md"])
+def test_every_command_of_a_document_is_one(document):
+    commands = commands_of(ROOT / document)
+    assert len(commands) > 3
+    for words in commands:
+        build_parser().parse_args(words)

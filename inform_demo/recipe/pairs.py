@@ -40,7 +40,8 @@ def read_pairs(
     Args:
         skipped: where given, rows that are no pair are added to it and left out instead of raised.
         magnitudes: "raw" where the column holds the labels 1, 2, 3; "remapped" where it holds the weights 1, 3, 10.
-        needs_magnitude: off where magnitudes are not used or yet to be found; a row without one then has 1.
+        needs_magnitude: off where magnitudes are not used or yet to be found; the column is not read, and every pair
+            has magnitude 1.
 
     Raises:
         DataError: the file cannot be read, or a row is no pair; names file and line.
@@ -50,7 +51,7 @@ def read_pairs(
             if isinstance(row, DataError):
                 raise row
             if not needs_magnitude:
-                row.setdefault("magnitude", next(iter(LABEL_OF[magnitudes])))
+                row["magnitude"] = 1
             yield _parse_pair(row, str(path), number, magnitudes)
         except DataError as error:
             if skipped is None:

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Makes the embedded checkpoint again, as its card says: two trainings, their average, small storage, evaluation.
+#
+#   examples/rebuild_embedded.sh TRAIN.jsonl.gz EVAL.jsonl.gz WORK    about three hours on two cores
+#   examples/rebuild_embedded.sh --small WORK                         the same steps on 200 sums, in minutes; worth nothing
+#
+# A run that is stopped goes on where it was: start it again with the same WORK folder. The result is WORK/embedded.
+# Needs: pip install -e '.[train,annotate]'
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+if [ "${1:-}" = --small ]; then
+  work=${2:?a folder to work in}
+  mkdir -p "$work"
+  train=$work/train.jsonl eval=$work/eval.jsonl
+  python "$here/make_small_pairs.py" 200 "$train" 0
+  python "$here/make_small_pairs.py" 60 "$eval" 1
+  first=(--max-steps 6) second=(--max-steps 6) common=(--warmup-steps 2)
+else
+  train=${1:?pairs to train on} eval=${2:?pairs to evaluate on} work=${3:?a folder to work in}
+  mkdir -p "$work"
+  first=(--epochs 1.6)
+  second=(--epochs 1.0 --max-tokens 640 --mismatched-fraction 0.05)
+  common=(--learning-rate 1.5e-4 --skip-invalid)
+fi
+step() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
+
+step "What a judge of the magnitudes would be asked, and what it would cost; these pairs have theirs already"
+inform-demo annotate --dry-run --skip-invalid --data "$train" --output "$work/annotated.jsonl" \
+  --judge any-model --base-url http://127.0.0.1:8000/v1 --price-in 0.15 --price-out 0.60
+
+step "The base: the first 8 layers of SmolLM2-135M-Instruct and a fresh score head"
+[ -f "$work/base/tokenizer_config.json" ] || inform-demo init-base --output "$work/base"
+
+step "First training"
+[ -d "$work/v1/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v1" "${common[@]}" "${first[@]}" --seed 0
+
+step "Second training: another order"
+[ -d "$work/v2/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v2" "${common[@]}" "${second[@]}" --seed 5
+
+step "Their average"
+[ -d "$work/merged" ] || inform-demo merge "$work/v1/model" "$work/v2/model" --weight 0.5 --output "$work/merged"
+
+step "Stored small, and its rewards of one example written down"
+[ -f "$work/embedded/tokenizer_config.json" ] || inform-demo export "$work/merged" "$work/embedded"
+inform-demo verify --record --model "$work/embedded"
+inform-demo verify --model "$work/embedded"
+
+step "Evaluation of both and of their average as it is stored"
+for name in v1/model v2/model embedded; do
+  inform-demo evaluate --model "$work/$name" --data "$eval" --scores "$work/${name%/*}.scores.jsonl" \
+    --output "$work/${name%/*}.json" --markdown "$work/${name%/*}.md" --plot "$work/${name%/*}.png"
+done
+cp "$work/embedded.json" "$work/embedded/results.json"
+step "done: $work/embedded"
