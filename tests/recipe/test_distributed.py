@@ -24,7 +24,7 @@ from tests.conftest import build_tiny_model
 from tests.recipe.conftest import ROWS
 
 ROOT = Path(__file__).parents[2]
-CONFIGURATIONS = sorted((ROOT / "examples/accelerate").glob("*.yaml"))
+CONFIGURATIONS = sorted((ROOT / "examples/fsdp").glob("*.yaml"))
 
 
 def launch_two(*arguments: str) -> str:
@@ -76,7 +76,7 @@ def test_the_shipped_configurations_are_accelerates_and_fit_the_model(file):
 
 
 def test_there_are_configurations_for_8_and_16_gpus():
-    assert [file.stem for file in CONFIGURATIONS] == ["fsdp_16", "fsdp_8"]
+    assert [file.stem for file in CONFIGURATIONS] == ["16_gpus", "8_gpus"]
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused(monkeypatch, tmp_path):
