@@ -19,7 +19,7 @@ from inform_demo.cli_options import add_command, add_model_options, model_config
 from inform_demo.cli_recipe import add_recipe_commands
 from inform_demo.config import ServeConfig
 from inform_demo.errors import ConfigError, DataError, InformError, RoleOrderError
-from inform_demo.preference import describe_preference
+from inform_demo.preference import describe_preference, shown_margin
 from inform_demo.types import Comparison, LoadReport, Message, parse_messages
 from inform_demo.versions import installed_versions
 
@@ -73,12 +73,21 @@ def _version_text() -> str:
     return f"{first} ({', '.join(f'{name} {number}' for name, number in versions.items())})"
 
 
+class _Text(argparse.Action):
+    """Keeps a value that is "--", for which the argparse of older Pythons gives an empty list."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, "--" if values == [] else values)
+
+
 def _add_compare(commands: Any) -> None:
     parser = add_command(commands, "compare", run_compare, "score two answers to one prompt")
-    parser.add_argument("--prompt", metavar="P", help="what was asked; may be left out if FILE ends with a user turn")
-    parser.add_argument("--response-a", metavar="A", required=True)
-    parser.add_argument("--response-b", metavar="B", required=True)
-    parser.add_argument("--system", metavar="S", help="a system prompt")
+    parser.add_argument(
+        "--prompt", action=_Text, metavar="P", help="what was asked; may be left out if FILE ends with a user turn"
+    )
+    parser.add_argument("--response-a", action=_Text, metavar="A", required=True)
+    parser.add_argument("--response-b", action=_Text, metavar="B", required=True)
+    parser.add_argument("--system", action=_Text, metavar="S", help="a system prompt")
     parser.add_argument(
         "--conversation", type=Path, metavar="FILE", help='earlier turns: a JSON list of {"role", "content"}'
     )
@@ -136,12 +145,12 @@ def read_turns(prompt: str | None, system: str | None, conversation: Path | None
 
 def render_comparison(comparison: Comparison, report: LoadReport) -> str:
     """A comparison as lines for a terminal."""
-    belief = comparison.preference_probability
+    belief, margin = comparison.preference_probability, shown_margin(comparison.reward_a, comparison.reward_b)
     lines = [
         describe_preference(comparison.margin),
         f"  A {comparison.reward_a:+8.2f}   {comparison.n_tokens_a:5d} tokens   model's belief {belief:4.0%}",
         f"  B {comparison.reward_b:+8.2f}   {comparison.n_tokens_b:5d} tokens   model's belief {1 - belief:4.0%}",
-        f"  margin {comparison.margin:+.2f}; {comparison.n_tokens_shared} leading tokens computed once; "
+        f"  margin {margin:+.2f}; {comparison.n_tokens_shared} leading tokens computed once; "
         f"{comparison.elapsed_s:.2f} s; {comparison.model} in {comparison.precision}",
     ]
     return "\n".join([*lines, *([DEMONSTRATION_NOTE] if report.is_embedded else [])])

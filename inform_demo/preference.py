@@ -29,6 +29,11 @@ def preference_probability(margin: float) -> float:
     return e / (1.0 + e)
 
 
+def shown_margin(reward_a: float, reward_b: float) -> float:
+    """The margin between rewards shown with two decimals: what a reader gets who subtracts them."""
+    return round(round(reward_a, 2) - round(reward_b, 2), 2)
+
+
 def resolve_preferred(margin: float, tie_band: float = DEFAULT_TIE_BAND) -> Preferred:
     """Which answer is preferred: "tie" where the probability is within `tie_band` of one half.
 

@@ -14,7 +14,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -254,6 +254,7 @@ def test_python_is_a_call_with_the_texts_as_literals(values, address):
 
 @calm
 @given(inputs())
+@example(Inputs("--", "--", "--", "--"))
 def test_the_command_is_one_line_that_the_command_line_reads_back(tmp_path_factory, values):
     script = EXPORTS["Command line"](outcome_of(values), ADDRESS)
     if "\0" in values.prompt + values.response_a + values.response_b + values.system:

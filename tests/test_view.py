@@ -119,16 +119,23 @@ def test_the_tie_band_of_the_server_decides():
     assert "up to 80 %" in view.render_words(ENGLISH, 0.3)
 
 
-def bars(markup: str) -> list[tuple[float, float]]:
-    return [(float(a), float(b)) for a, b in re.findall(r'style="left:([\d.]+)%;width:([\d.]+)%"', markup)]
+def bars(markup: str) -> list[float]:
+    return [float(width) for width in re.findall(r'class="bar bar-[ab]" style="width:([\d.]+)%"', markup)]
 
 
-def test_both_bars_start_at_the_marked_zero_and_share_one_scale():
-    assert bars(view.render_verdict(ENGLISH, outcome(2.5, -1.0), 0.05)) == [(50.0, 25.0), (40.0, 10.0)]
-    assert bars(view.render_verdict(ENGLISH, outcome(20.0, -10.0), 0.05)) == [(50.0, 50.0), (25.0, 25.0)]
+def test_the_longer_bar_is_the_higher_reward_on_one_scale():
+    assert bars(view.render_verdict(ENGLISH, outcome(2.5, -1.0), 0.05)) == [75.0, 40.0]
+    assert bars(view.render_verdict(ENGLISH, outcome(-4.0, -2.0), 0.05)) == [10.0, 30.0]
+    assert bars(view.render_verdict(ENGLISH, outcome(20.0, -10.0), 0.05)) == [100.0, 25.0]
     text = Outline(view.render_verdict(ENGLISH, outcome(19.2, -10.0), 0.05)).text
     assert "−20" in text
     assert "+20" in text
+
+
+@pytest.mark.parametrize(("a", "b", "margin"), [(-3.1545, -2.3889, "−0.76"), (1.006, 1.0, "+0.01"), (2.0, 2.0, "0.00")])
+def test_the_margin_is_what_subtracting_the_shown_rewards_gives(a, b, margin):
+    text = Outline(view.render_verdict(ENGLISH, outcome(a, b), 0.05)).text
+    assert f"Margin (A − B): {margin} " in " ".join(text.split())
 
 
 def test_belief_adds_up_and_names_both_answers():
@@ -162,11 +169,11 @@ def test_the_state_of_the_model_says_whether_its_rewards_are_the_known_ones():
             view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, replace(REPORT, verification=checked)))
         ).text
 
-    assert "✓ Self-check passed: its known rewards are reproduced (± 0.1)" in told(4.97)
+    assert "✓ Loaded correctly: gives the rewards known for it (± 0.1)" in told(4.97)
     assert "Do not trust these scores: on a known example this model gives 4.77 / 2.90 instead of 4.97 / 2.89" in told(
         4.77
     )
-    assert "Self-check" not in view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, REPORT))
+    assert "Loaded correctly" not in view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, REPORT))
 
 
 def test_published_rewards_stand_beside_ours():

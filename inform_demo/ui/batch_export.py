@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from inform_demo.batch import BatchRow
+from inform_demo.ui.examples import EXAMPLES
 from inform_demo.ui.export import comparator_score, neutralised
 
 _TEXTS = ("prompt", "response_a", "response_b", "label", "error")
@@ -27,6 +28,17 @@ _NUMBERS = (
     "model",
     "precision",
 )
+
+
+def example_file() -> str:
+    """A CSV to try the tab with: the page's examples of one turn, with a label where one answer is simply right."""
+    sheet = io.StringIO(newline="")
+    writer = csv.writer(sheet)
+    writer.writerow(("prompt", "response_a", "response_b", "label"))
+    for example in EXAMPLES:
+        if not example.earlier_turns:
+            writer.writerow((example.prompt, example.response_a, example.response_b, example.right))
+    return sheet.getvalue()
 
 
 def row_values(row: BatchRow) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from inform_demo.ui.texts import ENGLISH
 class BatchPanel:
     """The components of the tab; setup and result are hidden until there is something in them."""
 
+    example: gr.Button
     file: gr.File
     file_note: gr.HTML
     setup: gr.Column
@@ -59,6 +60,7 @@ def _build_setup() -> tuple[Any, ...]:
 def build_batch_panel() -> tuple[BatchPanel, list[Static]]:
     """Build the parts where it is called, and name those that change with the language only."""
     intro = gr.HTML(batch_view.render_file_label(ENGLISH), apply_default_css=False)
+    example = gr.Button(I18N("batch_example"), size="sm", scale=0, min_width=220)
     file, note, setup, preview, columns_note, columns = _build_setup()
     with gr.Row(elem_id="batch-actions"):
         run = gr.Button(
@@ -82,8 +84,8 @@ def build_batch_panel() -> tuple[BatchPanel, list[Static]]:
             downloads = tuple(gr.Button(name, size="sm", scale=0, min_width=130) for name in EXPORTS)
         payload = gr.Textbox(visible="hidden")
     tab = BatchPanel(
-        file, note, setup, preview, columns, run, stop, following, progress, result, summary, plot, plot_table, table,
-        downloads, payload, gr.State(None), gr.State(None),
+        example, file, note, setup, preview, columns, run, stop, following, progress, result, summary, plot, plot_table,
+        table, downloads, payload, gr.State(None), gr.State(None),
     )  # fmt: skip
     statics: list[Static] = [
         (intro, batch_view.render_file_label),

@@ -22,7 +22,7 @@ from inform_demo.errors import InputError
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import LoadReport
 from inform_demo.ui import batch_view, handlers, view
-from inform_demo.ui.batch_export import EXPORTS, row_values
+from inform_demo.ui.batch_export import EXPORTS, example_file, row_values
 from inform_demo.ui.batch_panel import BatchPanel, build_batch_panel
 from inform_demo.ui.events import (
     ASIDE,
@@ -54,6 +54,9 @@ def _read_upload(path: str) -> tuple[str, Table]:
 
 
 def _connect_file(tab: BatchPanel) -> None:
+    csv = json.dumps(example_file())
+    tab.example.click(None, None, None, js=f"() => inform.save({csv}, 'example-pairs.csv', 'text/csv')")
+
     def read(path: str | None, request: gr.Request) -> dict[Any, Any]:
         t = texts_of(request)
         if path is None:

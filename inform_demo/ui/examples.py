@@ -6,6 +6,7 @@ The oranges and both rewards are those of the model card of INF-ORM-Llama3.1-70B
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from inform_demo import verification
 from inform_demo.types import Message
@@ -19,6 +20,7 @@ class Example:
         label: what its button says; label_zh the same in Chinese (the texts themselves stay English, as the published
             rewards need them to the letter).
         earlier_turns: user and assistant in alternation, before the prompt.
+        right: the answer that is right beyond taste, where there is one.
         published_rewards: of A and B by INF-ORM-Llama3.1-70B in bf16 on a GPU, where its authors published them.
     """
 
@@ -27,6 +29,7 @@ class Example:
     response_a: str
     response_b: str
     published_rewards: tuple[float, float] | None = None
+    right: Literal["a", "b", ""] = ""
     label_zh: str = ""
     earlier_turns: tuple[Message, ...] = ()
 
@@ -42,6 +45,7 @@ ORANGES = Example(
     response_a=verification.RESPONSES[0],
     response_b=verification.RESPONSES[1],
     published_rewards=verification.PUBLISHED_REWARDS,
+    right="a",
 )
 
 EXAMPLES: tuple[Example, ...] = (
@@ -66,6 +70,7 @@ EXAMPLES: tuple[Example, ...] = (
             "            result = n\n    return result"
         ),
         response_b="def largest(numbers):\n    return max(numbers, default=None)",
+        right="b",
     ),
     Example(
         label="Long or short",
@@ -88,6 +93,7 @@ EXAMPLES: tuple[Example, ...] = (
             "can do for you. Have a lovely day!"
         ),
         response_b="212 °F. You could have looked that up.",
+        right="b",
     ),
     Example(
         label="Close call",

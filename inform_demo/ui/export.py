@@ -18,7 +18,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from inform_demo.preference import describe_preference
+from inform_demo.preference import describe_preference, shown_margin
 from inform_demo.types import Message, RewardTrace
 from inform_demo.ui.handlers import Inputs, Outcome
 
@@ -32,6 +32,8 @@ CAVEAT = (
     "A reward has no unit and no fixed range: only the difference between answers to this prompt, by this model, means "
     "something. The preference probability is the model's own belief, not a measured accuracy."
 )
+
+DEMONSTRATION = "Small demonstration model: do not rely on its judgement."
 
 # What spreadsheets take for the start of a formula, the full-width forms of the same included.
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
@@ -69,7 +71,7 @@ def export_json(outcome: Outcome, address: str = "") -> str:
         "trace_b": _trace(outcome.trace_b),
         "published_rewards": outcome.published,
         "provenance": {**asdict(outcome.report), "finished_at": _finished_at(outcome)},
-        "note": CAVEAT,
+        "note": " ".join([DEMONSTRATION, CAVEAT] if outcome.report.is_embedded else [CAVEAT]),
     }
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -94,6 +96,7 @@ def export_csv(outcome: Outcome, address: str = "") -> str:
         "placement": report.placement,
         "attention_kernel": report.attention_kernel,
         "finished_at": _finished_at(outcome),
+        "note": DEMONSTRATION if report.is_embedded else "",
     }
     sheet = io.StringIO(newline="")
     writer = csv.writer(sheet, quoting=csv.QUOTE_NONNUMERIC)
@@ -143,12 +146,15 @@ def export_markdown(outcome: Outcome, address: str = "") -> str:
     """A report to read: verdict, numbers, texts, and what computed them."""
     comparison, report = outcome.comparison, outcome.report
     probability = comparison.preference_probability
+    margin = shown_margin(comparison.reward_a, comparison.reward_b)
     scores: list[tuple[object, ...]] = [
-        (report.model, f"{comparison.reward_a:.2f}", f"{comparison.reward_b:.2f}", f"{comparison.margin:+.2f}")
+        (report.model, f"{comparison.reward_a:.2f}", f"{comparison.reward_b:.2f}", f"{margin:+.2f}")
     ]
     if outcome.published:
         a, b = outcome.published
-        scores.append(("INF-ORM-70B, bf16, as its authors published", f"{a:.2f}", f"{b:.2f}", f"{a - b:+.2f}"))
+        scores.append(
+            ("INF-ORM-70B, bf16, as its authors published", f"{a:.2f}", f"{b:.2f}", f"{shown_margin(a, b):+.2f}")
+        )
     facts = [
         ("Model's belief", f"A {probability:.1%}, B {1 - probability:.1%}"),
         ("Tokens", f"A {comparison.n_tokens_a}, B {comparison.n_tokens_b}, shared {comparison.n_tokens_shared}"),
@@ -159,7 +165,7 @@ def export_markdown(outcome: Outcome, address: str = "") -> str:
         ("Device", f"{report.placement}. {report.placement_reason}"),
         ("Versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())),
     ]
-    warning = ["**Small demonstration model: do not rely on its judgement.**"] if report.is_embedded else []
+    warning = [f"**{DEMONSTRATION}**"] if report.is_embedded else []
     parts = [
         f"# {verdict_words(outcome)}",
         *warning,

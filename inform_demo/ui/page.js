@@ -58,6 +58,9 @@ window.inform = (() => {
   };
   const fill = (texts) => {
     showTurns(texts.slice(N_BEFORE_TURNS));
+    // What stands before the prompt is part of the question: it must not stay behind a fold.
+    const fold = document.querySelector("#context > .label-wrap");
+    if (texts.slice(N_BEFORE_TURNS - 1).some((text) => text) && !fold?.classList.contains("open")) fold?.click();
     return texts;
   };
 
@@ -232,6 +235,22 @@ window.inform = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   };
 
+  const copy = async (text, id) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // No clipboard without https: the way before there was one.
+      const field = element("textarea", { value: text });
+      document.body.append(field);
+      field.select();
+      document.execCommand("copy");
+      field.remove();
+    }
+    const button = document.getElementById(id);
+    button.textContent = say("compare_export_copied");
+    setTimeout(() => (button.textContent = say("compare_export_copy")), 1500);
+  };
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat) return;
     const button = document.getElementById("compare");
@@ -242,6 +261,6 @@ window.inform = (() => {
 
   return {
     language, say, remember, recall, fill, showTurns, addTurn, removeTurn, share, startCompare, noteAsked, finishCompare,
-    emptyResults, mountHistory, reopened, startBatch, stopBatch, endBatch, nextBatch, save,
+    emptyResults, mountHistory, reopened, startBatch, stopBatch, endBatch, nextBatch, save, copy,
   };
 })();

@@ -5,6 +5,7 @@ Knows gradio's components and events; knows nothing of rewards or markup, which 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,18 @@ from inform_demo.ui.texts import ENGLISH
 
 # The colours of A and B in page.css, in tones that can be read on white and on black: a plot cannot follow the theme.
 COLOUR_A, COLOUR_B = "#2f7fd6", "#d9701a"
+
+
+# What each format is saved as.
+FILE_NAMES = {
+    "JSON": "comparison.json",
+    "CSV": "comparison.csv",
+    "Markdown": "comparison.md",
+    "LLM Comparator (JSON)": "llm-comparator.json",
+    "curl": "compare.sh",
+    "Python": "compare.py",
+    "Command line": "compare-here.sh",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,8 @@ class ResultPanel:
     share: gr.Button
     link: gr.Textbox
     export_format: gr.Dropdown
+    copy: gr.Button
+    download: gr.Button
     export: gr.Code
     address: gr.Textbox
     words: gr.HTML
@@ -75,12 +90,17 @@ def build_result_panel(tie_band: float) -> ResultPanel:
                     info=I18N("compare_share_note"),
                     interactive=False,
                     buttons=["copy"],
-                    max_lines=2,
+                    max_lines=1,
                     visible=False,
                     elem_id="link",
                 )
                 export_format = gr.Dropdown(list(EXPORTS), value="JSON", label=I18N("compare_export_format"))
-                export = gr.Code(label=I18N("compare_export_label"), language=None, max_lines=16, elem_id="export")
+                with gr.Row():
+                    copy = gr.Button(I18N("compare_export_copy"), size="sm", scale=0, min_width=160, elem_id="copy")
+                    download = gr.Button(I18N("compare_export_download"), size="sm", scale=0, min_width=160)
+                export = gr.Code(
+                    show_label=False, language=None, max_lines=16, wrap_lines=True, buttons=[], elem_id="export"
+                )
         address = gr.Textbox(visible="hidden")
         with gr.Accordion(I18N("compare_words_summary"), open=False):
             words = gr.HTML(view.render_words(ENGLISH, tie_band), elem_id="words", apply_default_css=False)
@@ -91,7 +111,7 @@ def build_result_panel(tie_band: float) -> ResultPanel:
     )
     return ResultPanel(
         column, plot, trace, difference, timing, provenance, check_order, order, share, link, export_format,
-        export, address, words, slider, statics,
+        copy, download, export, address, words, slider, statics,
     )  # fmt: skip
 
 
@@ -150,6 +170,9 @@ def connect_result(
         return told, view.render_words(t, tie_band)
 
     panel.export_format.change(export, [outcome, panel.export_format, panel.address], panel.export, **ASIDE)
+    panel.copy.click(None, panel.export, None, js="(text) => inform.copy(text, 'copy')")
+    save = f"(text, name) => inform.save(text, {json.dumps(FILE_NAMES)}[name], 'text/plain')"
+    panel.download.click(None, [panel.export, panel.export_format], None, js=save)
     panel.check_order.click(check, outcome, panel.order, api_visibility="private", show_progress="minimal", **SCORING)
     panel.tie_band.change(
         retell, [outcome, panel.tie_band], [verdict, panel.words], trigger_mode="always_last", **ASIDE

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html import escape
 
 from inform_demo.config import INFORM_70B
-from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, resolve_degree, resolve_preferred
+from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, resolve_degree, resolve_preferred, shown_margin
 from inform_demo.types import Comparison, LoadReport, Verification
 from inform_demo.ui.handlers import ModelStatus, Outcome
 from inform_demo.ui.texts import Texts
@@ -107,14 +107,13 @@ def render_error(t: Texts, message: str) -> str:
 
 
 def _reward_row(letter: str, label: str, reward: float, scale: float) -> str:
-    """A label, the number, and a bar from the zero in the middle of the track."""
-    length = min(abs(reward) / scale, 1.0) * 50
-    left = 50 - length if reward < 0 else 50.0
+    """A label, the number, and a bar from the left, so that the longer one is the better one below zero, too."""
+    length = (1 + max(-1.0, min(reward / scale, 1.0))) * 50
     return (
         f'<div class="reward">{mark(letter)}<span class="reward-name">{escape(label)}</span>'
         f'<span class="reward-value">{format_reward(reward)}</span>'
         f'<span class="track" aria-hidden="true"><span class="bar bar-{letter.lower()}" '
-        f'style="left:{left:.2f}%;width:{length:.2f}%"></span></span></div>'
+        f'style="width:{length:.2f}%"></span></span></div>'
     )
 
 
@@ -164,6 +163,7 @@ def render_verdict(t: Texts, outcome: Outcome, tie_band: float) -> str:
     """
     comparison = outcome.comparison
     preferred = resolve_preferred(comparison.margin, tie_band)
+    margin = shown_margin(comparison.reward_a, comparison.reward_b)
     words = describe(t, comparison.margin, tie_band)
     summary = f"A {format_reward(comparison.reward_a)} · B {format_reward(comparison.reward_b)} · {comparison.model}"
     icon = '<span class="mark mark-tie" aria-hidden="true">=</span>' if preferred == "tie" else mark(preferred.upper())
@@ -174,7 +174,7 @@ def render_verdict(t: Texts, outcome: Outcome, tie_band: float) -> str:
         f"{embedded_warning(t, outcome.report)}"
         f'<div class="figures"><div>{_rewards(t, comparison)}'
         f'<p class="margin">{escape(t.page.margin)}: '
-        f"<strong>{format_reward(comparison.margin, signed=True)}</strong></p></div>"
+        f"<strong>{format_reward(margin, signed=True)}</strong></p></div>"
         f"{_belief(t, comparison)}</div>{paragraph(t.compare.reward_is)}</div>"
     )
 
@@ -186,7 +186,7 @@ def _published(t: Texts, comparison: Comparison, published: tuple[float, float])
     )
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{format_reward(a)}</td><td>{format_reward(b)}</td>'
-        f"<td>{format_reward(a - b, signed=True)}</td></tr>"
+        f"<td>{format_reward(shown_margin(a, b), signed=True)}</td></tr>"
         for name, a, b in rows
     )
     head = "".join(

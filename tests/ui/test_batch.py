@@ -39,6 +39,20 @@ def run(page: Page):
     return page.locator("#batch-run")
 
 
+def test_the_example_file_can_be_scored_as_it_is(page_url, new_page):
+    page = new_page(page_url(FakeScorer()))
+    page.get_by_role("tab", name="Batch").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download an example file").click()
+    file = Path(tempfile.mkdtemp()) / download.value.suggested_filename
+    download.value.save_as(file)
+    page.locator("#batch-file input[type=file]").set_input_files(file)
+    expect(page.get_by_text("example-pairs.csv: 6 rows, columns prompt, response_a, response_b, label")).to_be_visible()
+    run(page).click()
+    expect(page.get_by_text("All 6 rows done.")).to_be_visible()
+    expect(page.locator("#batch-summary")).to_contain_text("of 3 labelled rows")
+
+
 def test_a_file_is_read_previewed_scored_and_downloaded(page_url, new_page):
     page = opened(new_page(page_url(FakeScorer())), [*rows(12), {"prompt": "p", "response_a": " ", "response_b": "b"}])
     expect(page.get_by_text("pairs.jsonl: 13 rows, columns prompt, response_a, response_b, label")).to_be_visible()

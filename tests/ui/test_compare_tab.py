@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from inform_demo.config import ServeConfig
 from inform_demo.ui.export import EXPORTS
+from inform_demo.ui.result_panel import FILE_NAMES
 from tests.doubles import FakeScorer
 from tests.ui.test_page import NASTY, answer_a, answer_b, compare, fill, prompt, verdict
 
@@ -108,6 +109,7 @@ def test_a_pasted_conversation_fills_the_fields_and_a_wrong_one_is_named(page, s
 
 def test_the_multi_turn_example_brings_its_turns(page, scorer):
     page.get_by_role("button", name="Several turns").click()
+    expect(page.get_by_label("Earlier question 1", exact=True)).to_be_visible()
     compare(page).click()
     expect(verdict(page)).to_contain_text("Margin")
     assert len(scorer.conversations[-1][0].messages) >= 4
@@ -172,8 +174,13 @@ def test_every_format_can_be_exported(page):
         seen.add(code.inner_text())
     assert len(seen) == len(EXPORTS)
     with page.expect_download() as download:
-        page.locator("#export a[download], #export [title='Download'], #export [aria-label='Download']").first.click()
-    assert download.value.path().read_text()
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert download.value.suggested_filename == FILE_NAMES[name]
+    saved = download.value.path().read_text()
+    assert saved.strip() == code.locator(".cm-content").inner_text().strip()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == saved
 
 
 def test_a_link_carries_the_whole_comparison_after_the_hash_and_is_never_sent(page, page_url, new_page, scorer):
@@ -184,7 +191,7 @@ def test_a_link_carries_the_whole_comparison_after_the_hash_and_is_never_sent(pa
     compared(page, NASTY, "one\n\n  two 你好", "three")
     open_tab(page, "Share and export")
     page.get_by_role("button", name="Make a link").click()
-    box = page.locator("#link textarea")
+    box = page.locator("#link").get_by_role("textbox")
     expect(box).to_have_value(re.compile("#compare="))
     link = box.input_value()
     other = new_page(link)

@@ -16,6 +16,7 @@ class BatchTexts:
     file: str
     file_label: str
     file_note: str
+    example: str
     file_read: str
     file_failed: str
     columns: str
@@ -69,10 +70,11 @@ class BatchTexts:
 
 
 ENGLISH = BatchTexts(
-    intro="Score a file of pairs: each row a prompt and two answers, and a label if you have one.",
+    intro="Score a file of pairs: the columns prompt, response_a and response_b, and label if you know the better one. Other names can be matched after the upload.",
     file="File: CSV, JSONL or Parquet, at most {rows:,} rows and {megabytes} MB.",
     file_label="Choose a file",
     file_note="The file is read once and then deleted from this server.",
+    example="Download an example file",
     file_read="{name}: {rows:,} rows, columns {columns}",
     file_failed="The file cannot be used",
     columns="Columns",
@@ -127,10 +129,11 @@ ENGLISH = BatchTexts(
 
 
 CHINESE = BatchTexts(
-    intro="为整个文件打分：每行一个提示、两个回答，如有标签也可包含。",
+    intro="为整个文件打分：列为 prompt、response_a、response_b，如知道哪个更好可加 label。其他列名可在上传后对应。",
     file="文件：CSV、JSONL 或 Parquet，最多 {rows:,} 行、{megabytes} MB。",
     file_label="选择文件",
     file_note="文件读取一次后即从服务器删除。",
+    example="下载示例文件",
     file_read="{name}：{rows:,} 行，列：{columns}",
     file_failed="无法使用此文件",
     columns="列",

@@ -89,7 +89,9 @@ class CompareTexts:
     share_broken: str
     share_opened: str
     export_format: str
-    export_label: str
+    export_copy: str
+    export_copied: str
+    export_download: str
     history: str
     history_keep: str
     history_clear: str
@@ -173,11 +175,13 @@ ENGLISH = CompareTexts(
     waited="Time waited",
     share_make="Make a link",
     share_label="Link to this comparison",
-    share_note="The link holds the texts themselves, after the #, where no server sees them. Whoever opens it gets the same inputs and can score them again.",
+    share_note="The link itself holds the texts, after the #, a part that browsers send to no server. Whoever opens it gets the same inputs and can score them again.",
     share_broken="This link holds no comparison that can be read; it may have been cut off. Ask for it again.",
     share_opened="Opened from a link. Press Compare to score it.",
     export_format="Format",
-    export_label="Copy or download it with the buttons in the corner",
+    export_copy="Copy",
+    export_copied="Copied",
+    export_download="Download",
     history="History in this browser",
     history_keep="Keep a history here",
     history_clear="Delete all",
@@ -266,7 +270,9 @@ CHINESE = CompareTexts(
     share_broken="此链接不包含可读取的比较，可能已被截断。请重新索取。",
     share_opened="已从链接打开。按“比较”即可打分。",
     export_format="格式",
-    export_label="用右上角的按钮复制或下载",
+    export_copy="复制",
+    export_copied="已复制",
+    export_download="下载",
     history="此浏览器中的历史记录",
     history_keep="在此保留历史记录",
     history_clear="全部删除",
