@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the embedded checkpoint again, as its card says: two trainings, their average, small storage, evaluation.
+# Makes a checkpoint like the embedded one: two trainings, their average, small storage, evaluation. The one that ships so far
+# is the first of these trainings alone (inform_demo/embedded/README.md).
 #
 #   examples/rebuild_embedded.sh TRAIN.jsonl.gz EVAL.jsonl.gz WORK    about three hours on two cores
 #   examples/rebuild_embedded.sh --small WORK                         the same steps on 200 sums, in minutes; worth nothing
