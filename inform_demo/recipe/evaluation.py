@@ -64,6 +64,8 @@ class Evaluation:
     """All subsets of a file, and what was left out of them.
 
     Attributes:
+        longest_preferred, longest_right: of the items with one longest answer, the share in which it has the highest
+            reward, and in which it is a right one. A model that leans on length has the first above the second.
         benchmark: its name in `BENCHMARKS`; None for pairs of one's own.
         sections, longer_sections: the benchmark's section scores of the model and of preferring the longer answer.
     """
@@ -74,6 +76,8 @@ class Evaluation:
     subsets: tuple[SubsetResult, ...]
     n_too_long: int
     n_invalid: int
+    longest_preferred: float
+    longest_right: float
     benchmark: str | None = None
     sections: Mapping[str, float] = field(default_factory=dict)
     longer_sections: Mapping[str, float] = field(default_factory=dict)
@@ -144,6 +148,7 @@ def evaluate(scorer: Scorer, config: EvaluationConfig) -> Evaluation:
         subsets,
         len(items) - len(kept),
         len(skipped or ()),
+        *length_lean(kept, rewards),
         config.benchmark,
         section_scores(benchmark, {s.source: s.accuracy for s in subsets}) if benchmark else {},
         section_scores(benchmark, {s.source: s.longer_wins for s in subsets}) if benchmark else {},
@@ -250,6 +255,23 @@ def _summarise_subset(items: Sequence[Item], rewards: Sequence[Sequence[float]])
     n_won, n_longer = (sum(map(credit, items, values)) for values in (rewards, lengths))
     low, high = wilson_interval(n_won, n)
     return SubsetResult(name, n, n_won, low, high, n_longer / n)
+
+
+def length_lean(items: Sequence[Item], rewards: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Of the items with one longest answer (in characters), how often it has the highest reward, and how often is right.
+
+    Both are 0 where no item has one. Items whose highest reward is shared count as not preferring the longest.
+    """
+    n_items = n_preferred = n_right = 0
+    for item, values in zip(items, rewards, strict=True):
+        lengths = [len(answer.response) for answer in item.answers]
+        longest = max(lengths)
+        if lengths.count(longest) == 1:
+            i = lengths.index(longest)
+            n_items += 1
+            n_preferred += all(values[i] > value for j, value in enumerate(values) if j != i)
+            n_right += i < item.n_correct
+    return (n_preferred / n_items, n_right / n_items) if n_items else (0.0, 0.0)
 
 
 def together(name: str, subsets: Iterable[SubsetResult]) -> SubsetResult:

@@ -28,7 +28,8 @@ def render_markdown(evaluation: Evaluation) -> str:
         ),
         "",
         f"{evaluation.model} in {evaluation.precision} on {evaluation.data}. {_tie_rule(evaluation)} "
-        f"{_left_out(evaluation)}",
+        f"{_left_out(evaluation)} Where one answer is the longest, it is preferred in "
+        f"{evaluation.longest_preferred:.1%} and right in {evaluation.longest_right:.1%}.",
     ]
     return "\n".join(lines)
 

@@ -53,6 +53,14 @@ def test_wins_ties_and_the_longer_answer_are_counted(data):
     assert evaluation_from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
 
 
+def test_leaning_on_length_is_measured_where_lengths_differ(data):
+    """Of the five rows, "same" and "size" are of one length; the fake scorer always prefers the one with more words."""
+    evaluation = evaluate(FakeScorer(), EvaluationConfig(data=data, skip_invalid=True))
+    assert evaluation.longest_preferred == pytest.approx(3 / 4)  # "x" and "yy" have one word each: a tie
+    assert evaluation.longest_right == pytest.approx(2 / 4)
+    assert "preferred in 75.0% and right in 50.0%" in render_markdown(evaluation)
+
+
 def test_the_table_sums_what_it_says_it_sums(data):
     table = render_markdown(evaluate(FakeScorer(), EvaluationConfig(data=data, skip_invalid=True)))
     assert "| synthetic-* together | 2 | 0.500 |" in table
