@@ -200,7 +200,7 @@ def flash_attn_attention(
 def torch_varlen_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, pack: Pack, scale: float | None = None
 ) -> torch.Tensor:
-    """torch's own varlen function."""
+    """The varlen function of torch itself."""
     return varlen_attention(_call_torch_varlen, query, key, value, pack, scale)
 
 

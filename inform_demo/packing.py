@@ -168,3 +168,29 @@ def build_pack(groups: Sequence[Sequence[TokenIds]]) -> Pack:
         tuple(n_shared),
         tuple(trees),
     )
+
+
+def count_packed_tokens(group: Sequence[TokenIds]) -> int:
+    """Tokens that a group takes up in a pack."""
+    unique = {tuple(sequence) for sequence in group}
+    n_prefix = find_shared_prefix([*unique])
+    return n_prefix + sum(len(sequence) - n_prefix for sequence in unique)
+
+
+def split_groups(groups: Sequence[Sequence[TokenIds]]) -> list[tuple[list[Sequence[TokenIds]], list[int]]]:
+    """Two halves of what is too much for one pack, each with the places of its sequences among all.
+
+    Groups stay whole while there is more than one; then equal sequences stay together, and which of the others do does
+    not depend on the order given. Nothing where all sequences are the same one.
+    """
+    if len(groups) > 1:
+        middle = len(groups) // 2
+        n_first, n_all = sum(map(len, groups[:middle])), sum(map(len, groups))
+        return [([*groups[:middle]], [*range(n_first)]), ([*groups[middle:]], [*range(n_first, n_all)])]
+    (group,) = groups
+    unique = sorted({tuple(sequence) for sequence in group})
+    early = set(unique[: len(unique) // 2])
+    halves = [
+        [i for i, sequence in enumerate(group) if (tuple(sequence) in early) is is_early] for is_early in (True, False)
+    ]
+    return [([[group[i] for i in half]], half) for half in halves] if early else []

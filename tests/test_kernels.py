@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -66,7 +68,9 @@ def varlen_by_definition(query, key, value, plan, scale):
         for head in range(query.shape[1]):
             scores = query[q0:q1, head] @ key[k0:k1, head // n_repeats].T * (scale or query.shape[-1] ** -0.5)
             n_later = torch.arange(k1 - k0)[None] - torch.arange(q1 - q0)[:, None] - (k1 - k0 - q1 + q0)
-            out[q0:q1, head] = scores.masked_fill(n_later > 0, float("-inf")).softmax(-1) @ value[k0:k1, head // n_repeats]
+            out[q0:q1, head] = (
+                scores.masked_fill(n_later > 0, float("-inf")).softmax(-1) @ value[k0:k1, head // n_repeats]
+            )
     return out
 
 
@@ -126,7 +130,7 @@ def test_the_plan_of_one_call_covers_the_row_once_and_shows_each_token_its_own_s
     assert plan.key_ends[-1] == len(plan.key_index_S)
     of_row = {tuple(pack.positions(i)) for i in range(len(pack.row_of))}
     ends = plan.key_ends.tolist()
-    segments = {tuple(plan.key_index_S[a:b].tolist()) for a, b in zip(ends, ends[1:], strict=False)}
+    segments = {tuple(plan.key_index_S[a:b].tolist()) for a, b in pairwise(ends)}
     assert segments == of_row
 
 
