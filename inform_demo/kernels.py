@@ -142,13 +142,13 @@ def build_varlen_plan(pack: Pack, device: torch.device | str = "cpu") -> VarlenP
         [*range(segment.root, segment.root + segment.n_prefix), *range(segment.first, segment.last)]
         for segment in pack.segments
     ]
-    n_queries = [segment.n_tokens for segment in pack.segments]
-    n_keys = list(map(len, keys))
-    ends = [
+    n_queries, n_keys = [segment.n_tokens for segment in pack.segments], [*map(len, keys)]
+    query_ends, key_ends = (
         torch.tensor([*accumulate(lengths, initial=0)], dtype=torch.int32, device=device)
         for lengths in (n_queries, n_keys)
-    ]
-    return VarlenPlan(torch.tensor([*chain(*keys)], device=device), *ends, max(n_queries), max(n_keys))
+    )
+    key_index_S = torch.tensor([*chain(*keys)], device=device)
+    return VarlenPlan(key_index_S, query_ends, key_ends, max(n_queries), max(n_keys))
 
 
 def varlen_attention(
@@ -228,7 +228,7 @@ _STRENGTHS = {
 def resolve_kernel(device: torch.device, dtype: torch.dtype) -> tuple[str, str]:
     """The name of the fastest kernel that proves exact on this device, and why that one."""
     candidates = {"cpu": [MERGED], "cuda": [FLASH_ATTN, TORCH_VARLEN]}.get(device.type, [])
-    passed_over = []
+    passed_over: list[str] = []
     for name in candidates:
         problem = _find_problem(name, device, dtype)
         if problem is None:

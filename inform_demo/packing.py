@@ -177,6 +177,23 @@ def count_packed_tokens(group: Sequence[TokenIds]) -> int:
     return n_prefix + sum(len(sequence) - n_prefix for sequence in unique)
 
 
+def fill_forwards(n_tokens: Sequence[int], most_tokens: int) -> list[list[int]]:
+    """Groups by their numbers, in order, as many to a forward as stay within `most_tokens`, and at least one.
+
+    Args:
+        n_tokens: what each group takes up.
+    """
+    forwards: list[list[int]] = []
+    room = 0
+    for group, n in enumerate(n_tokens):
+        if not forwards or n > room:
+            forwards.append([])
+            room = most_tokens
+        forwards[-1].append(group)
+        room -= n
+    return forwards
+
+
 def split_groups(groups: Sequence[Sequence[TokenIds]]) -> list[tuple[list[Sequence[TokenIds]], list[int]]]:
     """Two halves of what is too much for one pack, each with the places of its sequences among all.
 

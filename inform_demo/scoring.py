@@ -21,7 +21,7 @@ from inform_demo.errors import RoleOrderError
 from inform_demo.forward import ForwardRunner
 from inform_demo.loading import load_model
 from inform_demo.modeling import INFORMForSequenceClassification
-from inform_demo.packing import count_packed_tokens
+from inform_demo.packing import count_packed_tokens, fill_forwards
 from inform_demo.preference import preference_probability, resolve_preferred
 from inform_demo.types import (
     Comparison,
@@ -190,22 +190,10 @@ class RewardScorer:
             by_prompt.setdefault(conversation.prompt, []).append(i)
         rewards: dict[int, Reward] = {}
         groups = list(by_prompt.values())
-        n_tokens = [count_packed_tokens([encoded[i] for i in group]) for group in groups] if in_one_forward else []
-        for forward in _fill(groups, n_tokens, BULK_TOKENS) if in_one_forward else [[group] for group in groups]:
+        n_tokens = [count_packed_tokens([encoded[i] for i in group]) for group in groups]
+        for places in fill_forwards(n_tokens, BULK_TOKENS if in_one_forward else 0):
+            forward = [groups[place] for place in places]
             scored = self._runner.run([[encoded[i] for i in group] for group in forward])
             for i, result in zip(chain.from_iterable(forward), scored, strict=True):
                 rewards[i] = Reward(result.value, len(encoded[i]), result.n_shared)
         return [rewards[i] for i in range(len(conversations))]
-
-
-def _fill(groups: Sequence[list[int]], n_tokens: Sequence[int], most_tokens: int) -> list[list[list[int]]]:
-    """The groups in their order, as many to a forward as stay within `most_tokens`, and at least one."""
-    forwards: list[list[list[int]]] = []
-    room = 0
-    for group, n in zip(groups, n_tokens, strict=True):
-        if n > room:
-            forwards.append([])
-            room = most_tokens
-        forwards[-1].append(group)
-        room -= n
-    return forwards

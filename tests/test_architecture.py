@@ -44,7 +44,10 @@ UI_GRADIO = [
 FLOORS = {
     1: ["errors", "types", "config", "versions"],
     2: ["preference", "packing", "kernels", "attention", "modeling", "chat"],
-    3: ["placement", "loading", "memory", "watchdog", "forward", "scoring", "slot", "verification", "ranking", "batch_files", "batch"],
+    3: [
+        *("placement", "loading", "memory", "watchdog", "forward", "scoring", "slot"),
+        *("verification", "ranking", "batch_files", "batch"),
+    ],
     4: [
         f"recipe.{name}"
         for name in (

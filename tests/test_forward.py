@@ -17,7 +17,7 @@ from inform_demo import forward as forward_module
 from inform_demo.errors import ModelStuckError, NoRoomError, OutOfMemoryError, ScoringTimeoutError
 from inform_demo.forward import ForwardRunner, mlp_in_pieces
 from inform_demo.memory import estimate_bytes, fitting_tokens
-from inform_demo.packing import build_pack, count_packed_tokens, split_groups
+from inform_demo.packing import build_pack, count_packed_tokens, fill_forwards, split_groups
 from inform_demo.scoring import RewardScorer
 from inform_demo.watchdog import Watchdog
 from tests.conftest import build_tiny_model, tiny_config
@@ -155,6 +155,15 @@ def test_halves_hold_everything_once_and_end_at_single_sequences(groups):
         assert [tuple(sequence) for group in piece for sequence in group] == [flat[place] for place in places]
     kept = [{tuple(sequence) for group in piece for sequence in group} for piece, _ in pieces]
     assert len(groups) > 1 or not kept[0] & kept[1]
+
+
+@given(n_tokens=st.lists(st.integers(1, 50), max_size=12), most=st.integers(0, 90))
+def test_forwards_are_filled_in_order_and_never_needlessly_many(n_tokens, most):
+    forwards = fill_forwards(n_tokens, most)
+    assert [group for forward in forwards for group in forward] == list(range(len(n_tokens)))
+    sizes = [sum(n_tokens[group] for group in forward) for forward in forwards]
+    assert all(size <= most or len(forward) == 1 for size, forward in zip(sizes, forwards, strict=True))
+    assert all(size + n_tokens[after[0]] > most for size, after in zip(sizes, forwards[1:], strict=False))
 
 
 def test_what_cannot_fit_is_refused_before_it_runs_with_the_numbers(tree_model, runner, expected, monkeypatch):
