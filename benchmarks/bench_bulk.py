@@ -86,10 +86,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=128)
     parser.add_argument("--budgets", type=int, nargs="+", default=[BULK_TOKENS], help="tokens of a forward of ours")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="a trial with 16 pairs that writes nothing down")
+    parser.add_argument("--quick", action="store_true", help="a trial with 4 pairs that writes nothing down")
     how = parser.parse_args()
     if how.quick:
-        how.pairs, how.runs = BATCH, 3
+        how.pairs, how.runs = 4, 1
     subject = Subject(how.model, how.precision)
     runner = ForwardRunner(subject.model)
     if how.data:
@@ -101,7 +101,7 @@ def main() -> None:
     names = [f"padded, {BATCH} a batch", *(f"ours, {b:,} tokens" if b else "ours, one forward a pair" for b in budgets)]
     rates = subject.measure_rates()
     with torch.inference_mode():
-        times = subject.time_in_turn(ways, 1, how.runs, 600)
+        times = subject.time_in_turn(ways, int(not how.quick), how.runs, 600)
         rewards = [way() for way in ways]
     padded_tokens = sum(
         len(side) * max(map(len, side))
