@@ -15,7 +15,7 @@ import shutil
 import statistics
 from datetime import UTC, datetime
 
-from bench_scoring import RESULTS, describe_hardware, p90
+from common import RESULTS, describe_hardware, p90
 from playwright.sync_api import Page, sync_playwright
 
 from inform_demo.config import ModelConfig, ServeConfig

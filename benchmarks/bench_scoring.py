@@ -1,180 +1,127 @@
-"""How much faster one shared-prefix forward is than the model card's two, and whether it gives the same rewards.
+"""How much faster one shared-prefix forward is than other ways to score the same conversations, and how exact.
 
-    python benchmarks/bench_scoring.py [--model MODEL] [--precision bf16] [--runs 30]
+    python benchmarks/bench_scoring.py [--model MODEL|random:0.5B] [--precision bf16] [--runs 30] [--quick]
 
-Both ways run in one process on the same weights, token ids and precision, in turn. The card's way is its published
-code: one forward a conversation, a KV cache built in each, the head on every token. "Bound" is the ratio of tokens
-computed, which is what sharing alone can give where time goes with tokens. Writes a table to benchmarks/results/.
+Every way runs in one process on the same weights, token ids and precision, in turn:
+- card: the model card's published code; one forward a conversation, a KV cache in each, the head on every token;
+- plain: one forward a conversation by the same kernels as ours, with nothing shared;
+- padded: all conversations of a comparison as one batch, as RewardBench would if it batched them together;
+- batch of 16: RewardBench's way, rows of many comparisons at a time; the share of one comparison in that time;
+- ours: one forward, in which the common start is computed once.
+
+All conversations of a cell are equally long, so padding costs nothing here; bench_bulk.py shows what it costs. "Bound"
+is the ratio of tokens computed, what sharing can give over plain where time goes with tokens. "Floor" is the time of
+ours if its products ran at the rate that one large product reaches in this process, or if the weights were read once.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-import re
 import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import torch
+from common import Report, Subject, largest_change, show_ms
 
-from inform_demo.config import ModelConfig
-from inform_demo.loading import load_model
-from inform_demo.modeling import INFORMForSequenceClassification
-from inform_demo.packing import build_pack
-from inform_demo.versions import installed_versions
-
-RESULTS = Path(__file__).parent / "results"
 N_TOKENS = (200, 400, 1000, 4000)
 SHARES = (0.25, 0.5, 0.8)
+N_ANSWERS = (2, 4, 8, 16)
+BATCH = 16
+
+COLUMNS = (
+    *("answers", "tokens of two", "shared", "card, ms", "plain, ms", "padded, ms", "batch of 16, ms", "ours, ms"),
+    *("card / ours", "padded / ours", "16 / ours", "plain / ours", "bound", "of bound", "floor, ms", "ours / floor"),
+    *("largest change to card", "to exact (fp32)"),
+)
 
 
-class CardModel:
-    """The model card's inference over our weights: what its `forward` computes for one conversation."""
-
-    def __init__(self, model: INFORMForSequenceClassification) -> None:
-        self.backbone = model.model
-        self.head = model.score
-
-    def __call__(self, ids: list[int]) -> float:
-        """One conversation's reward: cache on, head on all tokens, then the last."""
-        hidden = self.backbone(input_ids=torch.tensor([ids]), use_cache=True)[0]
-        logits = self.head(hidden.to(self.head[0].weight.dtype))
-        return float(logits[0, -1, 0])
-
-
-@dataclass(frozen=True)
-class Case:
-    """One cell of the grid: seconds of the two ways, and how far apart their rewards are."""
-
-    n_tokens: int
-    share: float
-    card_s: list[float]
-    ours_s: list[float]
-    delta_card: float
-    delta_exact: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as long the card's way takes, by medians."""
-        return statistics.median(self.card_s) / statistics.median(self.ours_s)
-
-    def row(self) -> str:
-        """A row of the table."""
-        bound = 1 / (1 - self.share / 2)
-        cells = [f"{1e3 * statistics.median(s):.1f} / {1e3 * p90(s):.1f}" for s in (self.card_s, self.ours_s)]
-        return (
-            f"| {self.n_tokens} | {self.share:.0%} | {' | '.join(cells)} | **{self.ratio:.2f}** | {bound:.2f} "
-            f"| {self.delta_card:.1e} | {self.delta_exact:.1e} |"
-        )
-
-
-def p90(seconds: list[float]) -> float:
-    """The ninth decile."""
-    return statistics.quantiles(seconds, n=10)[-1]
-
-
-def build_pair(n_tokens: int, share: float, n_vocabulary: int) -> tuple[list[int], list[int]]:
-    """Two conversations of n_tokens / 2 random ids each, the first `share` of them the same."""
+def build_answers(n_answers: int, n_tokens: int, share: float, n_vocabulary: int) -> list[list[int]]:
+    """Conversations of n_tokens / 2 random ids each, the first `share` of them the same."""
     generator = torch.Generator().manual_seed(n_tokens)
-    n_each, n_shared = n_tokens // 2, round(n_tokens // 2 * share)
-    ids = torch.randint(20, n_vocabulary, (2 * n_each,), generator=generator).tolist()
-    return ids[:n_each], ids[:n_shared] + ids[n_each : 2 * n_each - n_shared]
+    n_each = n_tokens // 2
+    n_shared = round(n_each * share)
+    ids = torch.randint(20, n_vocabulary, (n_answers, n_each), generator=generator)
+    ids[:, :n_shared] = ids[0, :n_shared]
+    rows: list[list[int]] = ids.tolist()
+    return rows
 
 
-def time_in_turn(ways: list[Callable[[], object]], n_warmup: int, n_runs: int) -> list[list[float]]:
-    """Seconds of each run of each way, A B A B ..., so that whatever else the machine does hits both."""
-    seconds: list[list[float]] = [[] for _ in ways]
-    for run in range(-n_warmup, n_runs):
-        for way, measured in zip(ways, seconds, strict=True):
-            began = time.perf_counter()
-            way()
-            if run >= 0:
-                measured.append(time.perf_counter() - began)
-    return seconds
-
-
-def describe_hardware() -> str:
-    """Processor or GPU, and how many cores torch uses."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text(encoding="utf-8"))
-        name = found.group(1) if found else name
-    return f"{name}, {torch.get_num_threads()} threads"
+def measure(
+    subject: Subject,
+    exact: Subject | None,
+    answers: list[list[int]],
+    share: float,
+    how: argparse.Namespace,
+    rates: tuple[float, float],
+) -> str:
+    """A row of the table."""
+    n_answers, n_each = len(answers), len(answers[0])
+    batch = [answers[i % n_answers] for i in range(BATCH)]
+    ways = (
+        lambda: subject.card(answers),
+        lambda: subject.plain(answers),
+        lambda: subject.padded(answers, n_answers),
+        lambda: subject.padded(batch, BATCH),
+        lambda: subject.ours([answers]),
+    )
+    # Long passes are steadier and dear: few warm-ups do for them.
+    n_warmup = how.warmup if n_each * n_answers <= 1000 else min(1, how.warmup)
+    times = subject.time_in_turn(ways, n_warmup, how.runs, how.cell_s)
+    times[3] = [seconds * n_answers / BATCH for seconds in times[3]]
+    card, plain, padded, batched, ours = map(statistics.median, times)
+    rewards = subject.ours([answers])
+    to_card = largest_change(rewards, subject.card(answers))
+    to_exact = "" if exact is None else f"{largest_change(rewards[:2], exact.card(answers[:2])):.1e}"
+    n_shared = round(n_each * share)
+    bound = n_answers * n_each / (n_shared + n_answers * (n_each - n_shared))
+    floor = subject.floor_s([answers], *rates)
+    cells = (
+        *(str(n_answers), str(2 * n_each), f"{share:.0%}", *map(show_ms, times)),
+        *(f"{card / ours:.2f}", f"{padded / ours:.2f}", f"{batched / ours:.2f}", f"**{plain / ours:.2f}**"),
+        *(f"{bound:.2f}", f"{plain / ours / bound:.0%}", f"{1e3 * floor:.1f}", f"{ours / floor:.2f}"),
+        *(f"{to_card:.1e}", to_exact),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     """Measure the grid, print it and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model")
+    parser.add_argument("--model", help="folder, hub id or random:0.1B, 0.5B, 1B, 8B, 70B; default: the embedded model")
     parser.add_argument("--precision", default="bf16")
-    parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--runs", type=int, default=30, help="most rounds of a cell; at least three are made")
     parser.add_argument("--warmup", type=int, default=10)
-    options = parser.parse_args()
-    config = ModelConfig.from_env(model=options.model, precision=options.precision)
-    ours, _, report = load_model(config)
-    dtype = torch.bfloat16 if report.precision == "bf16" else torch.float32
-    load = INFORMForSequenceClassification.from_pretrained
-    card = CardModel(load(config.source, dtype=dtype, attn_implementation="sdpa").eval())
-    card.head.to(dtype)  # the card's head has the dtype of the rest
-    exact = CardModel(load(config.source, dtype=torch.float32, attn_implementation="sdpa").eval())
-    head = [
-        f"# Scoring: one shared-prefix forward against the model card's two ({datetime.now(UTC):%Y-%m-%d})",
+    parser.add_argument("--cell-s", type=float, default=60.0, help="seconds after which a cell begins no new round")
+    parser.add_argument("--tokens", type=int, nargs="+", default=N_TOKENS, help="of two conversations together")
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
+    parser.add_argument("--answers", type=int, nargs="+", default=N_ANSWERS)
+    parser.add_argument("--quick", action="store_true", help="a trial of two cells that writes nothing down")
+    how = parser.parse_args()
+    if how.quick:
+        how.tokens, how.shares, how.answers, how.runs, how.warmup = (200,), (0.5,), (2, 4), 3, 1
+    subject = Subject(how.model, how.precision)
+    rates = subject.measure_rates()
+    # Before fp32 copies: 70B leaves no room for more.
+    exact = subject.build_exact()
+    report = Report(
+        f"scoring {how.model or ''}", "Scoring: one shared-prefix forward against other ways", is_trial=how.quick
+    )
+    report.add(
+        f"{subject.name}, kernel: {subject.kernel}; a large product runs at {rates[0] / 1e9:,.0f} GFLOP/s, memory is "
+        f"read at {rates[1] / 1e9:,.0f} GB/s.",
         "",
-        f"{describe_hardware()}; {report.model} in {report.precision}; "
-        + ", ".join(f"{name} {version}" for name, version in installed_versions().items()),
+        f"`python benchmarks/bench_scoring.py{f' --model {how.model}' if how.model else ''} --precision "
+        f"{how.precision} --runs {how.runs}`: all ways in turn, up to {how.runs} rounds or {how.cell_s:.0f} s a cell; "
+        "milliseconds as median / ninth decile.",
         "",
-        f"`python benchmarks/bench_scoring.py --precision {options.precision} --runs {options.runs}`: "
-        f"{options.warmup} warm-ups, {options.runs} runs of each in turn; milliseconds as median / ninth decile.",
-        "",
-        "| tokens of both | shared | card, ms | ours, ms | ratio | bound | largest change to card | to exact (fp32) |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    print("\n".join(head), flush=True)
-    rows = []
+        f"| {' | '.join(COLUMNS)} |",
+        f"| {' | '.join(['---:'] * len(COLUMNS))} |",
+    )
     with torch.inference_mode():
-        for n_tokens in N_TOKENS:
-            for share in SHARES:
-                pair = build_pair(n_tokens, share, ours.config.vocab_size)
-                rows.append(measure(n_tokens, share, pair, ours, card, exact, options).row())
-                print(rows[-1], flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    slug = re.sub(r"[^a-z0-9]+", "-", describe_hardware().lower()).strip("-")
-    file = RESULTS / f"scoring-{slug}-{datetime.now(UTC):%Y-%m-%d}.md"
-    file.write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
-    print(f"\nWrote {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
-
-
-def measure(
-    n_tokens: int,
-    share: float,
-    pair: tuple[list[int], list[int]],
-    ours: INFORMForSequenceClassification,
-    card: CardModel,
-    exact: CardModel,
-    options: argparse.Namespace,
-) -> Case:
-    """One cell: times in turn, and the largest difference of a reward to the card's way and to fp32."""
-
-    def run_card() -> list[float]:
-        return [card(ids) for ids in pair]
-
-    def run_ours() -> list[float]:
-        rewards: list[float] = ours(pack=build_pack([pair])).logits[:, 0].tolist()
-        return rewards
-
-    # Long passes are steadier and dear: a quarter of the runs does for them.
-    n_runs = options.runs if n_tokens <= 1000 else max(10, options.runs // 3)
-    card_s, ours_s = time_in_turn([run_card, run_ours], options.warmup if n_tokens <= 1000 else 3, n_runs)
-    rewards = run_ours()
-    apart = [max(abs(a - b) for a, b in zip(rewards, other, strict=True)) for other in (run_card(), map(exact, pair))]
-    return Case(n_tokens, share, card_s, ours_s, *apart)
+        for n_answers in how.answers:
+            for n_tokens in how.tokens:
+                for share in how.shares:
+                    answers = build_answers(n_answers, n_tokens, share, subject.config.vocab_size)
+                    report.add(measure(subject, exact, answers, share, how, rates))
 
 
 if __name__ == "__main__":

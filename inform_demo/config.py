@@ -25,6 +25,9 @@ DEFAULT_MAX_TOKENS = 8192
 # Half the width of the tie band in probability: 0.05 calls 45 % to 55 %, a margin of at most 0.2, too close to call.
 DEFAULT_TIE_BAND = 0.05
 
+# A first pass may have kernels to load; after that, two minutes are far more than any pass that still makes progress.
+DEFAULT_FORWARD_TIMEOUT_S = 120.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -35,12 +38,14 @@ class ModelConfig:
         precision: "auto" takes the most exact one that fits and is fast on this hardware.
         max_tokens: the most tokens of a rendered conversation; the checkpoint's own limit counts as well.
         revision: branch, tag or commit of a hub id.
+        forward_timeout_s: seconds after which a forward pass is given up, besides an allowance for its tokens.
     """
 
     model: str | None = None
     precision: PrecisionChoice = "auto"
     max_tokens: int = DEFAULT_MAX_TOKENS
     revision: str = "main"
+    forward_timeout_s: float = DEFAULT_FORWARD_TIMEOUT_S
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(PrecisionChoice):
@@ -49,6 +54,8 @@ class ModelConfig:
             )
         if self.max_tokens < 1:
             raise ConfigError(f"max_tokens must be at least 1; got {self.max_tokens}.")
+        if not self.forward_timeout_s > 0:
+            raise ConfigError(f"forward_timeout_s must be more than 0; got {self.forward_timeout_s}.")
 
     @property
     def is_embedded(self) -> bool:

@@ -20,6 +20,9 @@ pages.
     +-- ScoringError              a failure while answering
         +-- ModelNotReadyError        still loading, or failed to load
         +-- OutOfMemoryError          the forward pass did not fit
+        |   +-- NoRoomError               it would not have fit, and was not begun; carries the numbers
+        +-- ScoringTimeoutError       the forward pass took longer than it may; carries both times
+        +-- ModelStuckError           an earlier pass still has not come back
         +-- NonFiniteRewardError      the model gave NaN or infinity
         +-- VerificationError         the model gives other rewards than are known for it
 """
@@ -117,6 +120,43 @@ class ModelNotReadyError(ScoringError):
 
 class OutOfMemoryError(ScoringError):
     """The forward pass needed more memory than there is."""
+
+
+class NoRoomError(OutOfMemoryError):
+    """A conversation needs more working memory than is free, so its forward pass was not begun."""
+
+    def __init__(self, n_tokens: int, needed_bytes: int, free_bytes: int, fitting_tokens: int) -> None:
+        self.n_tokens = n_tokens
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+        self.fitting_tokens = fitting_tokens
+        super().__init__(
+            f"A conversation of {n_tokens:,} tokens needs {needed_bytes / 2**20:,.0f} MiB to be scored, where "
+            f"{free_bytes / 2**20:,.0f} MiB are free. About {fitting_tokens:,} tokens would fit: shorten the texts."
+        )
+
+
+class ScoringTimeoutError(ScoringError):
+    """A forward pass took longer than it may; nobody waits for it any longer."""
+
+    def __init__(self, n_tokens: int, allowed_s: float) -> None:
+        self.n_tokens = n_tokens
+        self.allowed_s = allowed_s
+        super().__init__(
+            f"Scoring {n_tokens:,} tokens took longer than the {allowed_s:,.0f} s that it may take, and was given up. "
+            "Try again; if it happens again, the model or its device needs a restart."
+        )
+
+
+class ModelStuckError(ScoringError):
+    """The model still computes a pass that was given up; it serves again when that comes back."""
+
+    def __init__(self, stuck_s: float) -> None:
+        self.stuck_s = stuck_s
+        super().__init__(
+            f"The model is stuck: a pass that began {stuck_s:,.0f} s ago has not come back. "
+            "It answers again when that pass ends; if it does not, the server needs a restart."
+        )
 
 
 class NonFiniteRewardError(ScoringError):

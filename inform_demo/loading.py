@@ -23,14 +23,13 @@ from inform_demo.attention import TREE_ATTENTION
 from inform_demo.chat import ChatEncoder
 from inform_demo.config import ModelConfig, Precision
 from inform_demo.errors import CheckpointError, LoadError, MissingDependencyError, NotEnoughMemoryError
+from inform_demo.kernels import resolve_kernel
 from inform_demo.modeling import ARCHITECTURE, INFORMForSequenceClassification
 from inform_demo.placement import Placement, find_devices, resolve_placement, weight_bytes
 from inform_demo.types import LoadReport
 from inform_demo.versions import installed_versions
 
 logger = logging.getLogger(__name__)
-
-ATTENTION_REASON = "one exact scaled_dot_product_attention a segment; runs on every device and needs no build"
 
 
 def load_model(config: ModelConfig) -> tuple[INFORMForSequenceClassification, ChatEncoder, LoadReport]:
@@ -51,6 +50,7 @@ def load_model(config: ModelConfig) -> tuple[INFORMForSequenceClassification, Ch
     max_tokens = min(config.max_tokens, checkpoint.max_position_embeddings)
     chat = ChatEncoder(_load_tokenizer(config), max_tokens)
     model = _load_weights(config, checkpoint, placement, skeleton)
+    kernel, kernel_reason = resolve_kernel(model.device, model.dtype)
     report = LoadReport(
         model=describe_source(config),
         revision=getattr(model.config, "_commit_hash", None),
@@ -58,8 +58,8 @@ def load_model(config: ModelConfig) -> tuple[INFORMForSequenceClassification, Ch
         n_parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
         precision=placement.precision,
         precision_reason=placement.precision_reason,
-        attention_kernel="per-segment SDPA",
-        attention_reason=ATTENTION_REASON,
+        attention_kernel=kernel,
+        attention_reason=kernel_reason,
         placement=placement.description,
         placement_reason=placement.reason,
         max_tokens=max_tokens,

@@ -10,8 +10,11 @@ Knows token ids only: no model, no text, no conversation. Shape suffixes: T toke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate, chain, pairwise
+from typing import Any
 
 import torch
 
@@ -30,6 +33,34 @@ class Tree:
         """Tokens the tree takes up in the pack."""
         return self.n_prefix + sum(self.suffix_lengths)
 
+    def segments(self, root: int) -> list[Segment]:
+        """What attention computes apart, where the tree stands at `root`: prefix and first suffix, then each other one.
+
+        The first suffix follows the prefix in the row as it does alone, so the two are one plain sequence.
+        """
+        first, *others = self.suffix_lengths
+        spans = pairwise(accumulate((self.n_prefix + first, *others), initial=root))
+        return [Segment(a, b, root, 0 if a == root else self.n_prefix) for a, b in spans]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Tokens first..last of the row, which see causally one another and, before that, `n_prefix` tokens from `root` on.
+
+    Attributes:
+        root: where the tree stands in the row.
+    """
+
+    first: int
+    last: int
+    root: int
+    n_prefix: int
+
+    @property
+    def n_tokens(self) -> int:
+        """Queries of the segment."""
+        return self.last - self.first
+
 
 @dataclass(frozen=True)
 class Pack:
@@ -41,7 +72,7 @@ class Pack:
         row_of: for each sequence, in the caller's order, its row of `last_index_U`.
         n_shared: for each sequence, in the caller's order, the length of its tree's prefix.
         trees: the layout of the row, for the attention function.
-        masks: the attention function's masks by block, kept for the layers of one forward.
+        plans: what a kernel derives from the layout, such as masks and indices, kept for the layers of one forward.
     """
 
     input_ids_1T: torch.Tensor
@@ -50,14 +81,18 @@ class Pack:
     row_of: tuple[int, ...]
     n_shared: tuple[int, ...]
     trees: tuple[Tree, ...]
-    masks: dict[tuple[int, int, int, torch.device], torch.Tensor] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    plans: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def n_tokens(self) -> int:
         """Tokens that are computed."""
         return self.input_ids_1T.shape[1]
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Those of all trees, in the order of the row, which they fill without a gap."""
+        roots = accumulate((tree.n_tokens for tree in self.trees[:-1]), initial=0)
+        return tuple(chain.from_iterable(tree.segments(root) for tree, root in zip(self.trees, roots, strict=True)))
 
     def positions(self, sequence: int) -> list[int]:
         """Where the tokens of a sequence, by its number in the caller's order, stand in the row."""
@@ -133,3 +168,46 @@ def build_pack(groups: Sequence[Sequence[TokenIds]]) -> Pack:
         tuple(n_shared),
         tuple(trees),
     )
+
+
+def count_packed_tokens(group: Sequence[TokenIds]) -> int:
+    """Tokens that a group takes up in a pack."""
+    unique = {tuple(sequence) for sequence in group}
+    n_prefix = find_shared_prefix([*unique])
+    return n_prefix + sum(len(sequence) - n_prefix for sequence in unique)
+
+
+def fill_forwards(n_tokens: Sequence[int], most_tokens: int) -> list[list[int]]:
+    """Groups by their numbers, in order, as many to a forward as stay within `most_tokens`, and at least one.
+
+    Args:
+        n_tokens: what each group takes up.
+    """
+    forwards: list[list[int]] = []
+    room = 0
+    for group, n in enumerate(n_tokens):
+        if not forwards or n > room:
+            forwards.append([])
+            room = most_tokens
+        forwards[-1].append(group)
+        room -= n
+    return forwards
+
+
+def split_groups(groups: Sequence[Sequence[TokenIds]]) -> list[tuple[list[Sequence[TokenIds]], list[int]]]:
+    """Two halves of what is too much for one pack, each with the places of its sequences among all.
+
+    Groups stay whole while there is more than one; then equal sequences stay together, and which of the others do does
+    not depend on the order given. Nothing where all sequences are the same one.
+    """
+    if len(groups) > 1:
+        middle = len(groups) // 2
+        n_first, n_all = sum(map(len, groups[:middle])), sum(map(len, groups))
+        return [([*groups[:middle]], [*range(n_first)]), ([*groups[middle:]], [*range(n_first, n_all)])]
+    (group,) = groups
+    unique = sorted({tuple(sequence) for sequence in group})
+    early = set(unique[: len(unique) // 2])
+    halves = [
+        [i for i, sequence in enumerate(group) if (tuple(sequence) in early) is is_early] for is_early in (True, False)
+    ]
+    return [([[group[i] for i in half]], half) for half in halves] if early else []

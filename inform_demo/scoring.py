@@ -1,6 +1,6 @@
 """RewardScorer: conversations in, rewards out, in one forward a prompt.
 
-The plan is always the same: encode, pack the conversations of one prompt as a prefix tree, run, read one reward each.
+The plan is always the same: encode, put the conversations of one prompt into one forward, read one reward each.
 A comparison is a pack of its own, never batched with anyone else's, because in bf16 the shape of a batch moves rewards;
 so the same comparison gives the same bits every time, whoever else is asking.
 
@@ -9,23 +9,19 @@ Knows the model and the encoder; knows nothing of pages, files or training.
 
 from __future__ import annotations
 
-import logging
-import math
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Self
 
-import torch
-
 from inform_demo.chat import ChatEncoder
-from inform_demo.config import DEFAULT_TIE_BAND, ModelConfig
-from inform_demo.errors import NonFiniteRewardError, OutOfMemoryError, RoleOrderError
+from inform_demo.config import DEFAULT_FORWARD_TIMEOUT_S, DEFAULT_TIE_BAND, ModelConfig
+from inform_demo.errors import RoleOrderError
+from inform_demo.forward import ForwardRunner
 from inform_demo.loading import load_model
 from inform_demo.modeling import INFORMForSequenceClassification
-from inform_demo.packing import Pack, build_pack
+from inform_demo.packing import count_packed_tokens, fill_forwards
 from inform_demo.preference import preference_probability, resolve_preferred
 from inform_demo.types import (
     Comparison,
@@ -38,7 +34,8 @@ from inform_demo.types import (
     build_conversations,
 )
 
-logger = logging.getLogger(__name__)
+# Tokens of a forward of many prompts: enough to fill the device, few enough to leave its caches and memory alone.
+BULK_TOKENS = 8192
 
 # What an error calls the two conversations of a comparison.
 ANSWERS = ("Answer A with its prompt", "Answer B with its prompt")
@@ -52,6 +49,7 @@ class RewardScorer:
         chat: the checkpoint's encoder.
         report: what was loaded and why.
         tie_band: a preference probability within this of one half is a tie.
+        forward_timeout_s: seconds after which a pass is given up, besides an allowance for its tokens.
     """
 
     def __init__(
@@ -60,12 +58,13 @@ class RewardScorer:
         chat: ChatEncoder,
         report: LoadReport,
         tie_band: float = DEFAULT_TIE_BAND,
+        forward_timeout_s: float = DEFAULT_FORWARD_TIMEOUT_S,
     ) -> None:
         self._model = model
         self._chat = chat
         self._report = report
         self._tie_band = tie_band
-        self._one_at_a_time = threading.Lock()
+        self._runner = ForwardRunner(model, forward_timeout_s)
 
     @classmethod
     def load(cls, config: ModelConfig, tie_band: float = DEFAULT_TIE_BAND) -> Self:
@@ -75,12 +74,17 @@ class RewardScorer:
             LoadError: it is missing, broken, foreign or too large; the message says what to do.
         """
         model, chat, report = load_model(config)
-        return cls(model, chat, report, tie_band)
+        return cls(model, chat, report, tie_band, config.forward_timeout_s)
 
     @property
     def report(self) -> LoadReport:
         """Which model scores, and how."""
         return self._report
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a pass that was given up still keeps the model; until it ends, every request is turned away."""
+        return self._runner.is_stuck
 
     def note_verification(self, verification: Verification | None) -> None:
         """Put it into the report."""
@@ -94,12 +98,14 @@ class RewardScorer:
         """One reward a conversation, in order; conversations with the same prompt go through one forward together.
 
         Args:
-            in_one_forward: other prompts, too. It fills a GPU that a short conversation leaves idle; what else is in a
-                forward may then move the last bits of a reward, which it otherwise cannot.
+            in_one_forward: other prompts, too, up to `BULK_TOKENS` at a time. It fills a device that a short
+                conversation leaves idle; what else is in a forward may then move the last bits of a reward, which it
+                otherwise cannot.
 
         Raises:
             ConversationTooLongError: a conversation has more tokens than the limit; none is scored.
-            OutOfMemoryError: a forward did not fit; the scorer serves the next request.
+            OutOfMemoryError: not even one conversation alone fits; the scorer serves the next request.
+            ScoringTimeoutError: a pass did not come back in time. ModelStuckError: an earlier one has not yet.
             NonFiniteRewardError: the model answered NaN or infinity.
         """
         names = [
@@ -145,13 +151,16 @@ class RewardScorer:
             raise RoleOrderError("Answers are traced side by side only where their conversations have the same prompt.")
         began = time.perf_counter()
         encoded = [self._chat.encode_answer(*pair) for pair in zip((a, b), ANSWERS, strict=True)]
-        pack = build_pack([[answer.ids for answer in encoded]])
-        rewards, token_rewards_T = self._run(pack, trace=True)
+        scored = self._runner.run([[answer.ids for answer in encoded]], trace=True)
+        rewards = [
+            Reward(result.value, len(answer.ids), result.n_shared)
+            for answer, result in zip(encoded, scored, strict=True)
+        ]
         traces = []
-        for i, (answer, reward) in enumerate(zip(encoded, rewards, strict=True)):
-            read_at = pack.positions(i)[answer.first : answer.first + len(answer.pieces)]
+        for answer, result in zip(encoded, scored, strict=True):
+            read = result.token_values[answer.first : answer.first + len(answer.pieces)]
             # The turn may end in several tokens; the last one, where the reward is read, stands for them.
-            values = (*(token_rewards_T[position] for position in read_at), reward.value)
+            values = (*read, result.value)
             traces.append(RewardTrace((*answer.pieces, ""), values))
         return self._build_comparison(rewards, began), traces[0], traces[1]
 
@@ -179,29 +188,12 @@ class RewardScorer:
         by_prompt: dict[tuple[Message, ...], list[int]] = {}
         for i, conversation in enumerate(conversations):
             by_prompt.setdefault(conversation.prompt, []).append(i)
-        groups = list(by_prompt.values())
-        forwards = [groups] if in_one_forward and groups else [[group] for group in groups]
         rewards: dict[int, Reward] = {}
-        for forward in forwards:
-            pack = build_pack([[encoded[i] for i in group] for group in forward])
-            rewards.update(zip(chain.from_iterable(forward), self._run(pack)[0], strict=True))
+        groups = list(by_prompt.values())
+        n_tokens = [count_packed_tokens([encoded[i] for i in group]) for group in groups]
+        for places in fill_forwards(n_tokens, BULK_TOKENS if in_one_forward else 0):
+            forward = [groups[place] for place in places]
+            scored = self._runner.run([[encoded[i] for i in group] for group in forward])
+            for i, result in zip(chain.from_iterable(forward), scored, strict=True):
+                rewards[i] = Reward(result.value, len(encoded[i]), result.n_shared)
         return [rewards[i] for i in range(len(conversations))]
-
-    def _run(self, pack: Pack, trace: bool = False) -> tuple[list[Reward], list[float]]:
-        """The rewards of a pack's sequences and, with `trace`, the head's value at every token of its row."""
-        try:
-            with self._one_at_a_time, torch.inference_mode():
-                output = self._model(pack=pack.to(self._model.device), trace=trace)
-                values = output.logits.squeeze(-1).tolist()
-                token_rewards = output.token_rewards[0].tolist() if trace else []
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise OutOfMemoryError(
-                f"Not enough memory to score {pack.n_tokens:,} tokens at once. Shorten the texts or give fewer answers."
-            ) from error
-        if not all(map(math.isfinite, values)):
-            raise NonFiniteRewardError(f"The model answered {values}, which is no reward; its weights may be damaged.")
-        rewards = [
-            Reward(value, len(pack.positions(i)), n_shared)
-            for i, (value, n_shared) in enumerate(zip(values, pack.n_shared, strict=True))
-        ]
-        return rewards, token_rewards

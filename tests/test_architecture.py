@@ -43,8 +43,11 @@ UI_GRADIO = [
 # From the ground up. A module may import those before it and none after, so there are no circles.
 FLOORS = {
     1: ["errors", "types", "config", "versions"],
-    2: ["preference", "packing", "attention", "modeling", "chat"],
-    3: ["placement", "loading", "scoring", "slot", "verification", "ranking", "batch_files", "batch"],
+    2: ["preference", "packing", "kernels", "attention", "modeling", "chat"],
+    3: [
+        *("placement", "loading", "memory", "watchdog", "forward", "scoring", "slot"),
+        *("verification", "ranking", "batch_files", "batch"),
+    ],
     4: [
         f"recipe.{name}"
         for name in (
@@ -65,6 +68,7 @@ TORCH_FREE = {
     "versions",
     "preference",
     "slot",
+    "watchdog",
     "verification",
     "ranking",
     "batch_files",

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inform_demo import attention
+from inform_demo import kernels
 from inform_demo.attention import TREE_ATTENTION
 from inform_demo.packing import build_pack, find_shared_prefix
 from tests.conftest import VOCABULARY, build_tiny_model
@@ -77,7 +77,7 @@ def test_trees_in_one_pack_do_not_see_each_other(tree_model, first, second):
 
 @pytest.mark.parametrize("block", [1, 3, 512])
 def test_query_blocks_change_nothing(tree_model, plain_model, monkeypatch, block):
-    monkeypatch.setattr(attention, "QUERY_BLOCK", block)
+    monkeypatch.setattr(kernels, "QUERY_BLOCK", block)
     sequences = [[5] * 9 + [6, 7, 8, 9], [5] * 9 + [1] * 20, [5] * 9 + [3]]
     assert torch.allclose(score(tree_model, sequences), score_alone(plain_model, sequences), rtol=0, atol=1e-5)
 

@@ -14,6 +14,7 @@ SET = {
     "INFORM_PRECISION": "int8",
     "INFORM_MAX_TOKENS": "77",
     "INFORM_REVISION": "v2",
+    "INFORM_FORWARD_TIMEOUT_S": "9.5",
     "INFORM_HOST": "0.0.0.0",
     "INFORM_PORT": "8000",
     "INFORM_MAX_QUEUE": "3",
@@ -24,7 +25,7 @@ SET = {
 
 def test_every_field_can_be_set_by_the_environment():
     model, serve = ModelConfig.from_env(SET), ServeConfig.from_env(SET)
-    assert dataclasses.astuple(model) == ("owner/name", "int8", 77, "v2")
+    assert dataclasses.astuple(model) == ("owner/name", "int8", 77, "v2", 9.5)
     assert dataclasses.astuple(serve) == ("0.0.0.0", 8000, 3, 0.1, True)
     fields = [field.name for config in (model, serve) for field in dataclasses.fields(config)]
     assert {f"INFORM_{name.upper()}" for name in fields} == SET.keys()
@@ -45,6 +46,8 @@ def test_blank_counts_as_unset():
         ("INFORM_MAX_TOKENS", "many", "INFORM_MAX_TOKENS must be a number; got 'many'"),
         ("INFORM_MAX_TOKENS", "0", "max_tokens must be at least 1; got 0"),
         ("INFORM_PRECISION", "fp8", "precision must be one of .*; got 'fp8'"),
+        ("INFORM_FORWARD_TIMEOUT_S", "0", "forward_timeout_s must be more than 0; got 0.0"),
+        ("INFORM_FORWARD_TIMEOUT_S", "nan", "forward_timeout_s must be more than 0"),
         ("INFORM_PORT", "70000", "port must be between 1 and 65535; got 70000"),
         ("INFORM_MAX_QUEUE", "0", "max_queue must be at least 1; got 0"),
         ("INFORM_TIE_BAND", "0.5", r"tie_band must be in \[0, 0.5\); got 0.5"),
