@@ -71,7 +71,9 @@ def build_batch_panel() -> tuple[BatchPanel, list[Static]]:
     progress = gr.HTML(apply_default_css=False, elem_id="batch-progress")
     with gr.Column(visible=False, elem_id="batch-result") as result:
         summary = gr.HTML(apply_default_css=False, elem_id="batch-summary", js_on_load=live_region("batch_summary"))
-        plot = gr.BarPlot(x="margin", y="rows", show_label=False, height=220, elem_id="batch-plot")
+        plot = gr.BarPlot(
+            x="margin", y="rows", y_aggregate="sum", show_label=False, height=220, elem_id="batch-plot"
+        )
         plot_table = gr.HTML(apply_default_css=False)
         table = gr.Dataframe(
             label=I18N("batch_table"), interactive=False, wrap=True, show_search="filter", max_height=480,

@@ -116,8 +116,8 @@ def _show(tab: BatchPanel, run: BatchRun, report: LoadReport, tie_band: float, t
         tab.plot: gr.BarPlot(
             pd.DataFrame(batch_view.histogram_points(run.done)),
             x_title=t.batch.histogram,
+            x_bin=batch_view.bin_width(run.done),
             y_title=t.batch.histogram_rows,
-            color_map=None,
         ),
         tab.plot_table: batch_view.render_histogram_table(t, run.done),
         tab.table: gr.Dataframe(batch_view.table_rows(t, run.done, tie_band), headers=batch_view.table_headers(t)),
@@ -165,8 +165,12 @@ def _connect_run(tab: BatchPanel, slot: ScorerSlot, tie_band: float) -> None:
 
     silent = in_every_language(lambda t: view.paragraph(t.batch.no_answer, "message"))
     shown = [tab.result, tab.summary, tab.plot, tab.plot_table, tab.table]
+    busy = in_every_language(view.render_busy)
     started = tab.run.click(
-        None, None, [tab.run, tab.stop], js=f"() => {{ inform.startBatch(); return {buttons('running')}; }}"
+        None,
+        None,
+        [tab.run, tab.stop, tab.progress],
+        js=f"() => {{ inform.startBatch(); return [...{buttons('running')}, {busy}]; }}",
     )
     inputs = [tab.table_state, tab.run_state, *tab.columns]
     stepping: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private", **SCORING}

@@ -251,6 +251,21 @@ window.inform = (() => {
     setTimeout(() => (button.textContent = say("compare_export_copy")), 1500);
   };
 
+  // --- Waiting: Gradio tells the place in its queue in figures that change ten times a second, too fast for an eye and a
+  // screen reader: "queue: 1/2 | 3.4/7.6s". Its own words are out of sight.
+  const tellWait = (busy) => {
+    const tracker = busy.closest("#verdict, #rank-verdict, #batch-progress")?.querySelector(".progress-text");
+    const [, place, count, seconds] = tracker?.textContent.match(/(?:(\d+)\/(\d+) )?\|[^/]*(?:\/([\d.]+)s)?/) ?? [];
+    const words = [
+      say("compare_busy_verdict"),
+      place ? say("page_place").replace("{place}", place).replace("{count}", count) : "",
+      seconds ? say("page_expected").replace("{seconds}", Math.ceil(seconds)) : "",
+    ];
+    const told = words.filter(Boolean).join(" ");
+    if (busy.textContent !== told) busy.textContent = told;
+  };
+  setInterval(() => document.querySelectorAll("[data-busy]").forEach(tellWait), 500);
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat) return;
     const button = document.getElementById("compare");

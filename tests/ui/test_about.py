@@ -24,7 +24,7 @@ def open_about(page: Page) -> None:
 def test_the_card_of_a_loaded_model_is_there_when_the_tab_is_opened(page_url, new_page):
     page = new_page(page_url(FakeScorer(is_embedded=False)))
     open_about(page)
-    expect(page.get_by_text("fp32. It computes nothing.").locator("visible=true")).to_be_visible()
+    expect(page.get_by_text("fp32: It computes nothing.").locator("visible=true")).to_be_visible()
     expect(page.get_by_text("What it was measured to do")).to_have_count(0)
 
 

@@ -142,7 +142,7 @@ def test_the_trace_is_a_plot_a_marked_text_and_a_table_that_ends_in_the_reward(p
 def test_the_difference_names_the_words_of_one_answer_only(page):
     compared(page, "which?", "one two", "one two three")
     open_tab(page, "Difference")
-    expect(page.locator("#difference .shaded .only-b")).to_have_text(" threeB")
+    expect(page.locator("#difference .shaded .only-b")).to_have_text("threeB")
     expect(page.locator("#difference .shaded .only-a")).to_have_count(0)
 
 
