@@ -50,16 +50,17 @@ def _duration(t: Texts, seconds: float) -> str:
     return t.batch.minutes_left.format(n=round(seconds / 60))
 
 
-def render_progress(t: Texts, run: BatchRun, state: str, message: str = "") -> str:
+def render_progress(t: Texts, run: BatchRun | None, state: str, message: str = "") -> str:
     """How far a run is.
 
     Args:
+        run: None where none could begin.
         state: "running", "stopped", "failed" or "done"; the page's script goes on only while it is "running".
         message: why it failed.
     """
-    done, total = len(run.done), len(run.rows)
+    done, total, left_s = (len(run.done), len(run.rows), run.left_s) if run else (0, 0, 0.0)
     words = {
-        "running": t.batch.progress.format(done=done, total=total, left=_duration(t, run.left_s)),
+        "running": t.batch.progress.format(done=done, total=total, left=_duration(t, left_s)),
         "stopped": t.batch.progress_stopped.format(done=done, total=total),
         "failed": t.batch.progress_failed.format(message=message),
         "done": t.batch.progress_done.format(total=total),
@@ -91,7 +92,9 @@ def render_summary(t: Texts, summary: BatchSummary, report: LoadReport) -> str:
             (t.batch.summary_tie, share(summary.n_tie)),
         ]
     if summary.accuracy is not None and summary.low is not None and summary.high is not None:
-        accuracy, low, high = (f"{100 * value:.1f}\N{NO-BREAK SPACE}%" for value in (summary.accuracy, summary.low, summary.high))
+        accuracy, low, high = (
+            f"{100 * value:.1f}\N{NO-BREAK SPACE}%" for value in (summary.accuracy, summary.low, summary.high)
+        )
         words = t.batch.summary_accuracy_value.format(percent=accuracy, n=summary.n_labelled, low=low, high=high)
         rows.append((t.batch.summary_accuracy, words))
     if summary.longer_preferred is not None:

@@ -3,6 +3,7 @@
 // are put into fields and text nodes only, never into HTML.
 window.inform = (() => {
   const TEXTS_KEY = "inform-demo-texts";
+  const BATCH_KEY = "inform-demo-batch";
   const HISTORY_KEY = "inform-demo-history";
   const HISTORY_OFF_KEY = "inform-demo-history-off";
   const MOST_ENTRIES = 50;
@@ -228,6 +229,9 @@ window.inform = (() => {
     return { __type__: "update", interactive: false };
   };
   const endBatch = () => press("batch-end");
+  // The key of the file on the server, which brings it back after a reload.
+  const keepBatch = (key) => write(sessionStorage, BATCH_KEY, key);
+  const keptBatch = () => read(sessionStorage, BATCH_KEY) ?? "";
   const nextBatch = (html) => press(html.includes('data-state="running"') && !batchStopped ? "batch-next" : "batch-end");
   const save = (text, name, type) => {
     const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
@@ -276,6 +280,6 @@ window.inform = (() => {
 
   return {
     language, say, remember, recall, fill, showTurns, addTurn, removeTurn, share, startCompare, noteAsked, finishCompare,
-    emptyResults, mountHistory, reopened, startBatch, stopBatch, endBatch, nextBatch, save, copy,
+    emptyResults, mountHistory, reopened, startBatch, stopBatch, endBatch, keepBatch, keptBatch, nextBatch, save, copy,
   };
 })();

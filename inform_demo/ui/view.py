@@ -114,9 +114,8 @@ def reward_bar(kind: str, reward: float, scale: float) -> str:
         reward, scale: the bar reaches from -scale to the reward.
     """
     length = (1 + max(-1.0, min(reward / scale, 1.0))) * 50
-    return (
-        f'<span class="track" aria-hidden="true"><span class="bar bar-{kind}" style="width:{length:.2f}%"></span></span>'
-    )
+    bar = f'<span class="bar bar-{kind}" style="width:{length:.2f}%"></span>'
+    return f'<span class="track" aria-hidden="true">{bar}</span>'
 
 
 def _reward_row(letter: str, label: str, reward: float, scale: float) -> str:
