@@ -89,7 +89,7 @@ def score_row(scorer: Scorer, row: Mapping[str, Any], columns: Columns, number: 
         pair = parse_pair(row, columns)
     except InformError as error:
         prompt, response_a, response_b = (
-            str(row.get(column) or "") if column else ""
+            readable(row.get(column)) if column else ""
             for column in (columns.prompt, columns.response_a, columns.response_b)
         )
         return BatchRow(number, prompt, response_a, response_b, error=str(error))
@@ -101,6 +101,11 @@ def score_row(scorer: Scorer, row: Mapping[str, Any], columns: Columns, number: 
     except InformError as error:
         return BatchRow(number, *texts, pair.label, error=str(error))
     return BatchRow(number, *texts, pair.label, comparison)
+
+
+def readable(value: object) -> str:
+    """A cell as text that every format can hold: "" for nothing, and "?" for half a surrogate pair."""
+    return "" if value is None else str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,10 @@ def read_table(data: bytes, name: str) -> Table:
     rows = reader(data, name)
     if not rows:
         raise DataError("has no rows", name)
-    return Table(tuple(dict.fromkeys(column for row in rows for column in row)), tuple(rows))
+    columns = tuple(dict.fromkeys(column for row in rows for column in row))
+    if any("\ud800" <= letter <= "\udfff" for column in columns for letter in column):
+        raise DataError("the name of a column is not valid Unicode: it holds half a surrogate pair", name)
+    return Table(columns, tuple(rows))
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -101,9 +101,9 @@ def test_another_models_card_says_what_was_chosen_and_why_and_shows_no_results_o
         "abc123",
         "69,570,000,000",
         "139.1 GB for the weights",
-        "fp32. It computes nothing.",
-        "none. It has no attention.",
-        "cpu. It is plain Python.",
+        "fp32: It computes nothing.",
+        "none: It has no attention.",
+        "cpu: It is plain Python.",
         "8,192",
         "torch 2.13.0",
     ):

@@ -25,6 +25,7 @@ UI_PLAIN = [
     "about_view",
     "batch_view",
     "batch_export",
+    "batch_jobs",
 ]
 UI_GRADIO = [
     "theme",

@@ -78,6 +78,7 @@ def test_any_bytes_are_rows_or_a_named_fault(data, ending):
         ("f.jsonl", b'{"a": 1}\n{"a": \n', "f.jsonl, line 2: is not JSON"),
         ("f.jsonl", b"[1]\n", "f.jsonl, line 1: expected a JSON object in each line; got list"),
         ("f.jsonl", b"[" * 200_000, "f.jsonl, line 1: is not JSON that can be read"),
+        ("f.jsonl", b'{"\\ud800": 1}\n', "the name of a column is not valid Unicode"),
         ("f.parquet", b"PAR1 no", "is not Parquet that can be read"),
         ("f.txt", b"a", "expected a file that ends in .csv, .jsonl or .parquet"),
         ("f.csv", b"a\n" * (MOST_ROWS + 2), "has more than 2,000 rows"),
@@ -162,6 +163,7 @@ def test_a_bad_row_keeps_its_reason_and_the_rest_go_on(change, words):
     assert run.is_finished
     assert words in run.done[1].error
     assert run.done[1].comparison is None
+    assert export_jsonl(run.done).encode().count(b"\n") == 3
     assert [row.error for row in (run.done[0], run.done[2])] == ["", ""]
     assert summarise(run.done, 0.05).n_failed == 1
 

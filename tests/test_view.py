@@ -43,7 +43,7 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += f" {data}"
+        self.text += f" {data}".replace("\N{NO-BREAK SPACE}", " ")
 
 
 def outcome(reward_a: float, reward_b: float, *, is_embedded: bool = True, model: str = "m", published=None) -> Outcome:
@@ -94,8 +94,8 @@ def test_rewards_have_two_decimals_and_a_true_sign(value, signed, expected):
         (0.0, "< 1 %"),
     ],
 )
-def test_percentages_never_claim_certainty(p, expected):
-    assert view.format_percent(p) == expected
+def test_percentages_never_claim_certainty_and_never_break(p, expected):
+    assert view.format_percent(p) == expected.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_verdict_says_it_in_words(rewards, words):
 
 def test_the_tie_band_of_the_server_decides():
     assert "Too close to call" in view.render_verdict(ENGLISH, outcome(1.0, 0.0), 0.3)
-    assert "up to 80 %" in view.render_words(ENGLISH, 0.3)
+    assert "up to 80 %" in Outline(view.render_words(ENGLISH, 0.3)).text
 
 
 def bars(markup: str) -> list[float]:
@@ -191,8 +191,8 @@ def test_how_it_was_computed_is_all_there():
         "34",
         "0.32 s",
         "some/model",
-        "fp32. It computes nothing.",
-        "none. It has no attention.",
+        "fp32: It computes nothing.",
+        "none: It has no attention.",
     ):
         assert part in text
 
@@ -250,9 +250,9 @@ def test_the_plotted_trace_ends_in_the_reward_however_long_it_is():
 def test_the_shaded_trace_keeps_the_text_and_marks_by_sign_and_not_by_colour_alone():
     result = replace(traced("up down", "same"), trace_a=RewardTrace(("up", " down", ""), (0.0, 5.0, -5.0)))
     markup = result_view.render_trace(ENGLISH, result)
-    assert re.search(r'class="rise" title="rises: \+5.00 → 5.00"> down<sup>\+</sup>', markup)
+    assert re.search(r'class="rise" title="rises: \+5.00 → 5.00">down<sup>\+</sup>', markup)
     falls = replace(result, trace_a=RewardTrace(("up", " down", ""), (0.0, -5.0, 5.0)))
-    assert 'class="fall" title="falls: −5.00 → −5.00"> down<sup>−</sup>' in result_view.render_trace(ENGLISH, falls)
+    assert 'class="fall" title="falls: −5.00 → −5.00">down<sup>−</sup>' in result_view.render_trace(ENGLISH, falls)
     assert "−5.00" in Outline(markup).text
     long = result_view.render_trace(ENGLISH, traced(" ".join("w" * 1000), "one"))
     assert "Every 6th token is listed." in long

@@ -18,7 +18,11 @@ from inform_demo.ui.texts import ENGLISH
 
 @dataclass(frozen=True)
 class BatchPanel:
-    """The components of the tab; setup and result are hidden until there is something in them."""
+    """The components of the tab; setup and result are hidden until there is something in them.
+
+    Attributes:
+        key: of the job that the tab shows, in `batch_jobs.Jobs`; "" before there is one.
+    """
 
     example: gr.Button
     file: gr.File
@@ -37,8 +41,12 @@ class BatchPanel:
     table: gr.Dataframe
     downloads: tuple[gr.Button, ...]
     payload: gr.Textbox
-    table_state: gr.State
-    run_state: gr.State
+    key: gr.Textbox
+
+    @property
+    def shown(self) -> list[Any]:
+        """What the rows done are shown in."""
+        return [self.result, self.summary, self.plot, self.plot_table, self.table]
 
 
 def _build_setup() -> tuple[Any, ...]:
@@ -71,7 +79,7 @@ def build_batch_panel() -> tuple[BatchPanel, list[Static]]:
     progress = gr.HTML(apply_default_css=False, elem_id="batch-progress")
     with gr.Column(visible=False, elem_id="batch-result") as result:
         summary = gr.HTML(apply_default_css=False, elem_id="batch-summary", js_on_load=live_region("batch_summary"))
-        plot = gr.BarPlot(x="margin", y="rows", show_label=False, height=220, elem_id="batch-plot")
+        plot = gr.BarPlot(x="margin", y="rows", y_aggregate="sum", show_label=False, height=220, elem_id="batch-plot")
         plot_table = gr.HTML(apply_default_css=False)
         table = gr.Dataframe(
             label=I18N("batch_table"), interactive=False, wrap=True, show_search="filter", max_height=480,
@@ -83,9 +91,10 @@ def build_batch_panel() -> tuple[BatchPanel, list[Static]]:
             download_label = gr.HTML(f"<span>{ENGLISH.batch.download}</span>", apply_default_css=False)
             downloads = tuple(gr.Button(name, size="sm", scale=0, min_width=130) for name in EXPORTS)
         payload = gr.Textbox(visible="hidden")
+    key = gr.Textbox(visible="hidden")
     tab = BatchPanel(
         example, file, note, setup, preview, columns, run, stop, following, progress, result, summary, plot, plot_table,
-        table, downloads, payload, gr.State(None), gr.State(None),
+        table, downloads, payload, key,
     )  # fmt: skip
     statics: list[Static] = [
         (intro, batch_view.render_file_label),

@@ -2,8 +2,7 @@
 
 A run is a chain of short events, each with its place in the one queue: an event that held the model for a whole file
 would keep every other visitor waiting for minutes. The browser asks for the next step until the file is done or Stop
-was pressed; the rows done so far are kept on the server for as long as the tab is open. Knows gradio; nothing of
-rewards or markup.
+was pressed; the rows done so far are kept on the server, in `batch_jobs`. Knows gradio; nothing of rewards or markup.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from inform_demo.slot import ScorerSlot
 from inform_demo.types import LoadReport
 from inform_demo.ui import batch_view, handlers, view
 from inform_demo.ui.batch_export import EXPORTS, example_file, row_values
+from inform_demo.ui.batch_jobs import Job, Jobs
 from inform_demo.ui.batch_panel import BatchPanel, build_batch_panel
 from inform_demo.ui.events import (
     ASIDE,
@@ -53,7 +53,29 @@ def _read_upload(path: str) -> tuple[str, Table]:
         file.unlink(missing_ok=True)
 
 
-def _connect_file(tab: BatchPanel) -> None:
+def _opened(tab: BatchPanel, job: Job, columns: Columns | None, t: Texts) -> dict[Any, Any]:
+    """A file that was read: its first rows, and what its columns mean."""
+    table = job.table
+    chosen = (columns.prompt, columns.response_a, columns.response_b, columns.label) if columns else (None,) * 4
+    nothing = (t.batch.column_none, _NO_COLUMN)
+    names = [(column, column) for column in table.columns]
+    choices = ([nothing, *names], names, names, [nothing, *names, (LABEL_IS_A, LABEL_IS_A)])
+    dropdowns = [
+        gr.Dropdown(options, value=value or (_NO_COLUMN if nothing in options else None))
+        for options, value in zip(choices, chosen, strict=True)
+    ]
+    return {
+        tab.file_note: batch_view.render_file_read(t, job.name, table),
+        tab.setup: gr.Column(visible=True),
+        tab.preview: gr.Dataframe(
+            batch_view.preview_rows(table), headers=list(table.columns), datatype=["str"] * len(table.columns)
+        ),
+        **dict(zip(tab.columns, dropdowns, strict=True)),
+        tab.run: gr.Button(value=t.batch.run, interactive=True),
+    }
+
+
+def _connect_file(tab: BatchPanel, jobs: Jobs) -> None:
     csv = json.dumps(example_file())
     tab.example.click(None, None, None, js=f"() => inform.save({csv}, 'example-pairs.csv', 'text/csv')")
 
@@ -66,46 +88,53 @@ def _connect_file(tab: BatchPanel) -> None:
             tab.setup: gr.Column(visible=False),
             tab.result: gr.Column(visible=False),
             tab.progress: "",
-            tab.table_state: None,
-            tab.run_state: None,
+            tab.key: "",
             tab.run: gr.Button(value=t.batch.run, interactive=False),
         }
         try:
-            name, table = _read_upload(path)
+            job = Job(*_read_upload(path))
         except Exception as error:
             return {**closed, tab.file_note: view.paragraph(words_of(error, t), "message")}
-        guess = guess_columns(table.columns)
-        chosen = (guess.prompt, guess.response_a, guess.response_b, guess.label) if guess else (None,) * 4
-        nothing = (t.batch.column_none, _NO_COLUMN)
-        names = [(column, column) for column in table.columns]
-        choices = ([nothing, *names], names, names, [nothing, *names, (LABEL_IS_A, LABEL_IS_A)])
-        dropdowns = [
-            gr.Dropdown(options, value=value or (_NO_COLUMN if nothing in options else None))
-            for options, value in zip(choices, chosen, strict=True)
-        ]
-        return {
-            **closed,
-            tab.file_note: batch_view.render_file_read(t, name, table),
-            tab.setup: gr.Column(visible=True),
-            tab.preview: gr.Dataframe(
-                batch_view.preview_rows(table), headers=list(table.columns), datatype=["str"] * len(table.columns)
-            ),
-            **dict(zip(tab.columns, dropdowns, strict=True)),
-            tab.table_state: table,
-            tab.run: gr.Button(value=t.batch.run, interactive=True),
-        }
+        return {**closed, **_opened(tab, job, guess_columns(job.table.columns), t), tab.key: jobs.add(job)}
 
     outputs = [
-        tab.file, tab.file_note, tab.setup, tab.preview, *tab.columns, tab.result, tab.progress, tab.table_state,
-        tab.run_state, tab.run,
+        tab.file, tab.file_note, tab.setup, tab.preview, *tab.columns, tab.result, tab.progress, tab.key, tab.run,
     ]  # fmt: skip
-    tab.file.upload(read, tab.file, outputs, **ASIDE)
+    tab.file.upload(read, tab.file, outputs, **ASIDE).then(
+        None, tab.key, None, js="(key) => { inform.keepBatch(key); }"
+    )
 
-    def forget(request: gr.Request) -> tuple[None, Any]:
-        return None, gr.Button(value=texts_of(request).batch.run)
+    def forget(key: str, request: gr.Request) -> Any:
+        job = jobs.get(key)
+        if job:
+            job.run = None
+        return gr.Button(value=texts_of(request).batch.run)
 
     # Another meaning of the columns is another run.
-    gr.on([column.input for column in tab.columns], forget, None, [tab.run_state, tab.run], **ASIDE)
+    gr.on([column.input for column in tab.columns], forget, tab.key, tab.run, **ASIDE)
+
+
+def _connect_memory(demo: gr.Blocks, tab: BatchPanel, jobs: Jobs, slot: ScorerSlot, tie_band: float) -> None:
+    """Bring back the file and the rows done after a reload, Gradio's own after a lost connection included."""
+
+    def bring_back(key: str, request: gr.Request) -> dict[Any, Any]:
+        t, job = texts_of(request), jobs.get(key)
+        if job is None:
+            return {tab.key: ""}
+        run = job.run
+        if run is None or not run.done:
+            return {tab.key: key, **_opened(tab, job, guess_columns(job.table.columns), t)}
+        label = t.batch.run if run.is_finished else t.batch.go_on
+        return {
+            tab.key: key,
+            **_opened(tab, job, run.columns, t),
+            **_show(tab, run, slot.get(0).report, tie_band, t),
+            tab.progress: batch_view.render_progress(t, run, "done" if run.is_finished else "stopped"),
+            tab.run: gr.Button(value=label, interactive=True),
+        }
+
+    outputs = [tab.key, tab.file_note, tab.setup, tab.preview, *tab.columns, tab.progress, tab.run, *tab.shown]
+    demo.load(bring_back, tab.key, outputs, js="() => inform.keptBatch()", **ASIDE)
 
 
 def _show(tab: BatchPanel, run: BatchRun, report: LoadReport, tie_band: float, t: Texts) -> dict[Any, Any]:
@@ -116,46 +145,45 @@ def _show(tab: BatchPanel, run: BatchRun, report: LoadReport, tie_band: float, t
         tab.plot: gr.BarPlot(
             pd.DataFrame(batch_view.histogram_points(run.done)),
             x_title=t.batch.histogram,
+            x_bin=batch_view.bin_width(run.done),
             y_title=t.batch.histogram_rows,
-            color_map=None,
         ),
         tab.plot_table: batch_view.render_histogram_table(t, run.done),
         tab.table: gr.Dataframe(batch_view.table_rows(t, run.done, tie_band), headers=batch_view.table_headers(t)),
     }
 
 
-def _step(
-    slot: ScorerSlot, table: Table | None, run: BatchRun | None, columns: tuple[str | None, ...], t: Texts
-) -> tuple[BatchRun, str]:
+def _step(slot: ScorerSlot, job: Job | None, columns: tuple[str | None, ...], t: Texts) -> str:
     """Go on with a run, or begin one; a fault becomes the words beside it, and the rows done stay."""
     prompt, a, b, label = columns
     try:
-        if table is None or not a or not b:
-            raise InputError(t.batch.columns_missing)  # noqa: TRY301 - said in the same place as any other fault
-        if run is None or run.is_finished:
-            run = BatchRun(table.rows, Columns(prompt or None, a, b, label or None))
-        run.advance(slot.get(handlers.LOAD_WAIT_S), STEP_S)
+        if job is None:
+            raise InputError(t.batch.gone)  # noqa: TRY301 - said in the same place as any other fault
+        if not a or not b:
+            raise InputError(t.batch.columns_missing)  # noqa: TRY301
+        if job.run is None or job.run.is_finished:
+            job.run = BatchRun(job.table.rows, Columns(prompt or None, a, b, label or None))
+        job.run.advance(slot.get(handlers.LOAD_WAIT_S), STEP_S)
     except Exception as error:
-        run = run or BatchRun((), Columns(None, "", ""))
-        return run, batch_view.render_progress(t, run, "failed", words_of(error, t))
-    return run, batch_view.render_progress(t, run, "done" if run.is_finished else "running")
+        return batch_view.render_progress(t, job.run if job else None, "failed", words_of(error, t))
+    return batch_view.render_progress(t, job.run, "done" if job.run.is_finished else "running")
 
 
-def _connect_run(tab: BatchPanel, slot: ScorerSlot, tie_band: float) -> None:
-    def step(
-        table: Table | None, run: BatchRun | None, request: gr.Request, *columns: str | None
-    ) -> tuple[BatchRun, str]:
-        return _step(slot, table, run, columns, texts_of(request))
+def _connect_run(tab: BatchPanel, jobs: Jobs, slot: ScorerSlot, tie_band: float) -> None:
+    def step(key: str, request: gr.Request, *columns: str | None) -> str:
+        return _step(slot, jobs.get(key), columns, texts_of(request))
 
-    def stopped(run: BatchRun | None, html: str, request: gr.Request) -> str:
-        if run is None or run.is_finished or 'data-state="running"' not in html:
+    def stopped(key: str, html: str, request: gr.Request) -> str:
+        job = jobs.get(key)
+        if job is None or job.run is None or job.run.is_finished or 'data-state="running"' not in html:
             return html
-        return batch_view.render_progress(texts_of(request), run, "stopped")
+        return batch_view.render_progress(texts_of(request), job.run, "stopped")
 
-    def show(run: BatchRun | None, request: gr.Request) -> dict[Any, Any]:
-        if run is None or not run.done:
+    def show(key: str, request: gr.Request) -> dict[Any, Any]:
+        job = jobs.get(key)
+        if job is None or job.run is None or not job.run.done:
             return {tab.result: gr.Column(visible=False)}
-        return _show(tab, run, slot.get(0).report, tie_band, texts_of(request))
+        return _show(tab, job.run, slot.get(0).report, tie_band, texts_of(request))
 
     def buttons(key: str) -> str:
         return (
@@ -164,20 +192,25 @@ def _connect_run(tab: BatchPanel, slot: ScorerSlot, tie_band: float) -> None:
         )
 
     silent = in_every_language(lambda t: view.paragraph(t.batch.no_answer, "message"))
-    shown = [tab.result, tab.summary, tab.plot, tab.plot_table, tab.table]
+    busy = in_every_language(view.render_busy)
     started = tab.run.click(
-        None, None, [tab.run, tab.stop], js=f"() => {{ inform.startBatch(); return {buttons('running')}; }}"
+        None,
+        None,
+        [tab.run, tab.stop, tab.progress],
+        js=f"() => {{ inform.startBatch(); return [...{buttons('running')}, {busy}]; }}",
     )
-    inputs = [tab.table_state, tab.run_state, *tab.columns]
+    inputs = [tab.key, *tab.columns]
     stepping: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private", **SCORING}
-    for event in (started.then(step, inputs, [tab.run_state, tab.progress], **stepping),
-                  tab.next.click(step, inputs, [tab.run_state, tab.progress], **stepping)):  # fmt: skip
+    for event in (
+        started.then(step, inputs, tab.progress, **stepping),
+        tab.next.click(step, inputs, tab.progress, **stepping),
+    ):
         event.success(None, tab.progress, None, js="(html) => { inform.nextBatch(html); }")
         event.failure(None, None, tab.progress, js=f"() => {{ inform.endBatch(); return {silent}; }}")
     # Pressed by the script when a run ends, for whatever reason.
     end = gr.Button(visible="hidden", elem_id="batch-end")
-    ended = end.click(stopped, [tab.run_state, tab.progress], tab.progress, **ASIDE)
-    ended.then(show, tab.run_state, shown, **ASIDE).then(
+    ended = end.click(stopped, [tab.key, tab.progress], tab.progress, **ASIDE)
+    ended.then(show, tab.key, tab.shown, **ASIDE).then(
         None,
         tab.progress,
         [tab.run, tab.stop],
@@ -186,15 +219,15 @@ def _connect_run(tab: BatchPanel, slot: ScorerSlot, tie_band: float) -> None:
     tab.stop.click(None, None, [tab.stop], js="() => inform.stopBatch()")
 
 
-def _connect_downloads(tab: BatchPanel) -> None:
-    for button, (name, (write, file_name, media_type)) in zip(tab.downloads, EXPORTS.items(), strict=True):
-        del name
+def _connect_downloads(tab: BatchPanel, jobs: Jobs) -> None:
+    for button, (write, file_name, media_type) in zip(tab.downloads, EXPORTS.values(), strict=True):
 
-        def export(run: BatchRun | None, write: Any = write) -> str:
-            return write(run.done) if run else ""
+        def export(key: str, write: Any = write) -> str:
+            job = jobs.get(key)
+            return write(job.run.done) if job and job.run else ""
 
         # Handed to the browser as text, so that nothing is left on the server's disk.
-        button.click(export, tab.run_state, tab.payload, **ASIDE).then(
+        button.click(export, tab.key, tab.payload, **ASIDE).then(
             None, tab.payload, None, js=f"(text) => {{ inform.save(text, {file_name!r}, {media_type!r}); }}"
         )
 
@@ -233,8 +266,10 @@ def build_batch_tab(demo: gr.Blocks, slot: ScorerSlot, config: ServeConfig) -> l
         The parts that are HTML of ours and change with the language only.
     """
     tab, statics = build_batch_panel()
-    _connect_file(tab)
-    _connect_run(tab, slot, config.tie_band)
-    _connect_downloads(tab)
+    jobs = Jobs()
+    _connect_file(tab, jobs)
+    _connect_memory(demo, tab, jobs, slot, config.tie_band)
+    _connect_run(tab, jobs, slot, config.tie_band)
+    _connect_downloads(tab, jobs)
     _connect_api(slot, config.tie_band)
     return statics

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from inform_demo.batch import BatchRow, BatchRun, BatchSummary, bin_margins
+from inform_demo.batch import BatchRow, BatchRun, BatchSummary, bin_margins, readable
 from inform_demo.batch_files import MOST_BYTES, MOST_ROWS, Table
 from inform_demo.types import LoadReport
 from inform_demo.ui.texts import Texts
@@ -23,7 +23,7 @@ N_PREVIEWED = 5
 
 def shorten(value: object) -> str:
     """A cell as one line of text, with an ellipsis where it is cut."""
-    line = " ".join(("" if value is None else str(value)).split())
+    line = " ".join(readable(value).split())
     return line if len(line) <= MOST_SHOWN_CHARACTERS else f"{line[:MOST_SHOWN_CHARACTERS]}…"
 
 
@@ -50,16 +50,17 @@ def _duration(t: Texts, seconds: float) -> str:
     return t.batch.minutes_left.format(n=round(seconds / 60))
 
 
-def render_progress(t: Texts, run: BatchRun, state: str, message: str = "") -> str:
+def render_progress(t: Texts, run: BatchRun | None, state: str, message: str = "") -> str:
     """How far a run is.
 
     Args:
+        run: None where none could begin.
         state: "running", "stopped", "failed" or "done"; the page's script goes on only while it is "running".
         message: why it failed.
     """
-    done, total = len(run.done), len(run.rows)
+    done, total, left_s = (len(run.done), len(run.rows), run.left_s) if run else (0, 0, 0.0)
     words = {
-        "running": t.batch.progress.format(done=done, total=total, left=_duration(t, run.left_s)),
+        "running": t.batch.progress.format(done=done, total=total, left=_duration(t, left_s)),
         "stopped": t.batch.progress_stopped.format(done=done, total=total),
         "failed": t.batch.progress_failed.format(message=message),
         "done": t.batch.progress_done.format(total=total),
@@ -81,7 +82,7 @@ def render_summary(t: Texts, summary: BatchSummary, report: LoadReport) -> str:
     """
 
     def share(n: int) -> str:
-        return t.batch.of_scored.format(n=n, percent=f"{100 * n / summary.n_scored:.0f} %")
+        return t.batch.of_scored.format(n=n, percent=f"{100 * n / summary.n_scored:.0f}\N{NO-BREAK SPACE}%")
 
     rows = [(t.batch.summary_scored, f"{summary.n_scored:,}"), (t.batch.summary_failed, f"{summary.n_failed:,}")]
     if summary.n_scored:
@@ -91,11 +92,13 @@ def render_summary(t: Texts, summary: BatchSummary, report: LoadReport) -> str:
             (t.batch.summary_tie, share(summary.n_tie)),
         ]
     if summary.accuracy is not None and summary.low is not None and summary.high is not None:
-        accuracy, low, high = (f"{100 * value:.1f} %" for value in (summary.accuracy, summary.low, summary.high))
+        accuracy, low, high = (
+            f"{100 * value:.1f}\N{NO-BREAK SPACE}%" for value in (summary.accuracy, summary.low, summary.high)
+        )
         words = t.batch.summary_accuracy_value.format(percent=accuracy, n=summary.n_labelled, low=low, high=high)
         rows.append((t.batch.summary_accuracy, words))
     if summary.longer_preferred is not None:
-        words = t.batch.summary_longer_value.format(percent=f"{100 * summary.longer_preferred:.0f} %")
+        words = t.batch.summary_longer_value.format(percent=f"{100 * summary.longer_preferred:.0f}\N{NO-BREAK SPACE}%")
         rows.append((t.batch.summary_longer, words))
     if summary.length_correlation is not None:
         value = format_reward(summary.length_correlation, signed=True)
@@ -110,6 +113,11 @@ def histogram_points(rows: Sequence[BatchRow]) -> dict[str, list[Any]]:
     """Columns for a bar plot: the middle of each bin and its rows."""
     bins = bin_margins(rows)
     return {"margin": [(low + high) / 2 for low, high, _ in bins], "rows": [n for _, _, n in bins]}
+
+
+def bin_width(rows: Sequence[BatchRow]) -> float | None:
+    """How wide the bins of the histogram are; None where there is none."""
+    return next((high - low for low, high, _ in bin_margins(rows)), None)
 
 
 def render_histogram_table(t: Texts, rows: Sequence[BatchRow]) -> str:

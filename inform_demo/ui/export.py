@@ -160,9 +160,9 @@ def export_markdown(outcome: Outcome, address: str = "") -> str:
         ("Tokens", f"A {comparison.n_tokens_a}, B {comparison.n_tokens_b}, shared {comparison.n_tokens_shared}"),
         ("Computed in", f"{comparison.elapsed_s:.2f} s, finished {_finished_at(outcome)}"),
         ("Revision", report.revision or "local folder"),
-        ("Precision", f"{report.precision}. {report.precision_reason}"),
-        ("Attention kernel", f"{report.attention_kernel}. {report.attention_reason}"),
-        ("Device", f"{report.placement}. {report.placement_reason}"),
+        ("Precision", f"{report.precision}: {report.precision_reason}"),
+        ("Attention kernel", f"{report.attention_kernel}: {report.attention_reason}"),
+        ("Device", f"{report.placement}: {report.placement_reason}"),
         ("Versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())),
     ]
     warning = [f"**{DEMONSTRATION}**"] if report.is_embedded else []

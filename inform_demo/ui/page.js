@@ -3,6 +3,7 @@
 // are put into fields and text nodes only, never into HTML.
 window.inform = (() => {
   const TEXTS_KEY = "inform-demo-texts";
+  const BATCH_KEY = "inform-demo-batch";
   const HISTORY_KEY = "inform-demo-history";
   const HISTORY_OFF_KEY = "inform-demo-history-off";
   const MOST_ENTRIES = 50;
@@ -228,6 +229,9 @@ window.inform = (() => {
     return { __type__: "update", interactive: false };
   };
   const endBatch = () => press("batch-end");
+  // The key of the file on the server, which brings it back after a reload.
+  const keepBatch = (key) => write(sessionStorage, BATCH_KEY, key);
+  const keptBatch = () => read(sessionStorage, BATCH_KEY) ?? "";
   const nextBatch = (html) => press(html.includes('data-state="running"') && !batchStopped ? "batch-next" : "batch-end");
   const save = (text, name, type) => {
     const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
@@ -251,6 +255,21 @@ window.inform = (() => {
     setTimeout(() => (button.textContent = say("compare_export_copy")), 1500);
   };
 
+  // --- Waiting: Gradio tells the place in its queue in figures that change ten times a second, too fast for an eye and a
+  // screen reader: "queue: 1/2 | 3.4/7.6s". Its own words are out of sight.
+  const tellWait = (busy) => {
+    const tracker = busy.closest("#verdict, #rank-verdict, #batch-progress")?.querySelector(".progress-text");
+    const [, place, count, seconds] = tracker?.textContent.match(/(?:(\d+)\/(\d+) )?\|[^/]*(?:\/([\d.]+)s)?/) ?? [];
+    const words = [
+      say("compare_busy_verdict"),
+      place ? say("page_place").replace("{place}", place).replace("{count}", count) : "",
+      seconds ? say("page_expected").replace("{seconds}", Math.ceil(seconds)) : "",
+    ];
+    const told = words.filter(Boolean).join(" ");
+    if (busy.textContent !== told) busy.textContent = told;
+  };
+  setInterval(() => document.querySelectorAll("[data-busy]").forEach(tellWait), 500);
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat) return;
     const button = document.getElementById("compare");
@@ -261,6 +280,6 @@ window.inform = (() => {
 
   return {
     language, say, remember, recall, fill, showTurns, addTurn, removeTurn, share, startCompare, noteAsked, finishCompare,
-    emptyResults, mountHistory, reopened, startBatch, stopBatch, endBatch, nextBatch, save, copy,
+    emptyResults, mountHistory, reopened, startBatch, stopBatch, endBatch, keepBatch, keptBatch, nextBatch, save, copy,
   };
 })();

@@ -14,7 +14,7 @@ import pandas as pd
 
 from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
-from inform_demo.ui import rank_inputs, rank_view
+from inform_demo.ui import rank_inputs, rank_view, view
 from inform_demo.ui.events import (
     I18N,
     SCORING,
@@ -89,7 +89,7 @@ def _bars(t: Texts, outcome: rank_inputs.RankOutcome) -> gr.BarPlot:
 def _busy_script() -> str:
     def busy(t: Texts) -> list[Any]:
         hidden = {"__type__": "update", "visible": False}
-        return [_update(t.rank.ranking, interactive=False), rank_view.render_busy(t), hidden]
+        return [_update(t.rank.ranking, interactive=False), view.render_busy(t), hidden]
 
     return f"() => {{ informRank.start(); return {in_every_language(busy)}; }}"
 

@@ -14,8 +14,14 @@ from inform_demo.preference import resolve_degree
 from inform_demo.types import RankedAnswer, Ranking
 from inform_demo.ui.rank_inputs import MAX_FILE_BYTES, RankOutcome
 from inform_demo.ui.texts import Texts
-from inform_demo.ui.view import SMALLEST_SCALE, format_percent, format_reward, paragraph
-from inform_demo.ui.view import embedded_warning as renderembedded_warning
+from inform_demo.ui.view import (
+    SMALLEST_SCALE,
+    embedded_warning,
+    format_percent,
+    format_reward,
+    paragraph,
+    reward_bar,
+)
 
 # Enough of an answer to know it again.
 MOST_SNIPPET_CHARACTERS = 90
@@ -68,7 +74,7 @@ def render_verdict(t: Texts, outcome: RankOutcome, tie_band: float) -> str:
         f'<div class="verdict"><p class="stale">{escape(t.rank.stale)}</p>'
         f'<p class="headline"><span class="rank-mark" aria-hidden="true">{icon}</span>'
         f"<strong>{escape(describe_ranking(t, ranking, tie_band))}</strong></p>"
-        f"{renderembedded_warning(t, outcome.report)}</div>"
+        f"{embedded_warning(t, outcome.report)}</div>"
     )
 
 
@@ -112,13 +118,8 @@ def _snippet(response: str) -> str:
 
 
 def _bar(reward: float, scale: int) -> str:
-    """The number, and a bar from the zero in the middle of the track."""
-    length = min(abs(reward) / scale, 1.0) * 50
-    left = 50 - length if reward < 0 else 50.0
     return (
-        f'<span class="reward-value">{format_reward(reward)}</span>'
-        f'<span class="track" aria-hidden="true"><span class="bar bar-rank" '
-        f'style="left:{left:.2f}%;width:{length:.2f}%"></span></span>'
+        f'<span class="reward-value">{format_reward(reward)}</span>{reward_bar("rank", reward, scale)}'
         f'<span class="track-ends" aria-hidden="true"><span>−{scale}</span><span>0</span><span>+{scale}</span></span>'
     )
 
@@ -163,11 +164,6 @@ def _matrix_cell(probability: float | None) -> str:
 def render_empty(t: Texts) -> str:
     """What stands in the verdict's place before the first ranking."""
     return paragraph(t.rank.empty_result, "placeholder")
-
-
-def render_busy(t: Texts) -> str:
-    """What stands there while a ranking is on its way; `data-busy` is how the tab's script recognises it."""
-    return f'<p class="placeholder" data-busy>{escape(t.compare.busy_verdict)}</p>'
 
 
 def render_error(t: Texts, message: str) -> str:

@@ -69,7 +69,7 @@ class ResultPanel:
 def build_result_panel(tie_band: float) -> ResultPanel:
     """Build the parts where it is called."""
     with gr.Column(visible=False, elem_id="result") as column:
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab(I18N("compare_result_trace")):
                 plot = gr.LinePlot(
                     x="token", y="value", color="answer", show_label=False, height=260, elem_id="trace-plot"
@@ -78,8 +78,8 @@ def build_result_panel(tie_band: float) -> ResultPanel:
             with gr.Tab(I18N("compare_result_difference")):
                 difference = gr.HTML(elem_id="difference", apply_default_css=False)
             with gr.Tab(I18N("compare_result_computed")):
-                timing = gr.HTML(elem_id="timing", apply_default_css=False)
                 provenance = gr.HTML(elem_id="provenance", apply_default_css=False)
+                timing = gr.HTML(elem_id="timing", apply_default_css=False)
                 order_note = gr.HTML(view.paragraph(ENGLISH.compare.check_order_note), apply_default_css=False)
                 check_order = gr.Button(I18N("compare_check_order"), size="sm", scale=0, min_width=160)
                 order = gr.HTML(elem_id="order", apply_default_css=False)

@@ -54,13 +54,15 @@ def _shaded(t: Texts, letter: str, name: str, trace: RewardTrace) -> str:
     least = sorted(sizes, reverse=True)[max(1, round(MARKED_SHARE * len(sizes))) - 1]
     spans = []
     for piece, change, value in zip(trace.pieces, changes, trace.values, strict=True):
-        shown = escape(piece)
-        if piece.strip() and change and abs(change) >= least:
+        # A line under the blank before a word would hang at the end of the line above.
+        token = piece.lstrip()
+        blank, shown = escape(piece.removesuffix(token)), escape(token)
+        if token and change and abs(change) >= least:
             word, sign = (t.compare.trace_rise, "+") if change > 0 else (t.compare.trace_fall, "−")
             title = f"{word}: {format_reward(change, signed=True)} → {format_reward(value)}"
             kind = "rise" if change > 0 else "fall"
             shown = f'<span class="{kind}" title="{escape(title)}">{shown}<sup>{sign}</sup></span>'
-        spans.append(shown)
+        spans.append(blank + shown)
     return f'<div><p class="shaded-name">{mark(letter)} {escape(name)}</p><p class="shaded">{"".join(spans)}</p></div>'
 
 
@@ -110,13 +112,14 @@ def render_difference(t: Texts, outcome: Outcome) -> str:
         return paragraph(t.compare.difference_same)
 
     def only(letter: str, words: list[str]) -> str:
-        name = t.compare.only_a if letter == "A" else t.compare.only_b
-        return (
-            f'<span class="only only-{letter.lower()}" title="{escape(name)}">{escape("".join(words))}'
-            f"<sup>{letter}</sup></span>"
-            if words
-            else ""
-        )
+        if not words:
+            return ""
+        name = escape(t.compare.only_a if letter == "A" else t.compare.only_b)
+        opening = f'<span class="only only-{letter.lower()}" title="{name}">'
+        # Line by line, as a line under the blanks between two would hang in the air.
+        parts = re.split(r"(^\s+|\s*\n\s*)", "".join(words))
+        marked = "".join(f"{opening}{escape(part)}</span>" if part.strip() else escape(part) for part in parts)
+        return f"{marked.removesuffix('</span>')}<sup>{letter}</sup></span>"
 
     pieces = []
     for kind, a1, a2, b1, b2 in difflib.SequenceMatcher(None, words_a, words_b, autojunk=False).get_opcodes():
@@ -139,9 +142,9 @@ def render_provenance(t: Texts, outcome: Outcome) -> str:
     rows = (
         (t.page.model, report.model),
         (t.compare.revision, report.revision or t.compare.revision_local),
-        (t.page.precision, f"{report.precision}. {report.precision_reason}"),
-        (t.compare.kernel, f"{report.attention_kernel}. {report.attention_reason}"),
-        (t.compare.device, f"{report.placement}. {report.placement_reason}"),
+        (t.page.precision, f"{report.precision}: {report.precision_reason}"),
+        (t.compare.kernel, f"{report.attention_kernel}: {report.attention_reason}"),
+        (t.compare.device, f"{report.placement}: {report.placement_reason}"),
         (t.compare.versions, versions),
         (t.compare.tokens_a, f"{comparison.n_tokens_a:,}"),
         (t.compare.tokens_b, f"{comparison.n_tokens_b:,}"),

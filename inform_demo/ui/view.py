@@ -28,12 +28,12 @@ def format_reward(value: float, signed: bool = False) -> str:
 
 
 def format_percent(probability: float) -> str:
-    """Whole percent; certainty is never claimed."""
+    """Whole percent, on one line; certainty is never claimed."""
     if probability >= 0.995:
-        return "> 99 %"
+        return ">\N{NO-BREAK SPACE}99\N{NO-BREAK SPACE}%"
     if probability < 0.005:
-        return "< 1 %"
-    return f"{probability * 100:.0f} %"
+        return "<\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
+    return f"{probability * 100:.0f}\N{NO-BREAK SPACE}%"
 
 
 def mark(letter: str) -> str:
@@ -94,7 +94,7 @@ def render_empty(t: Texts) -> str:
 
 
 def render_busy(t: Texts) -> str:
-    """What stands there while a comparison is on its way; `data-busy` is how the page's script recognises it."""
+    """What stands there while an answer is on its way; by `data-busy` the page's scripts know it, and add the wait."""
     return f'<p class="placeholder" data-busy>{escape(t.compare.busy_verdict)}</p>'
 
 
@@ -106,14 +106,22 @@ def render_error(t: Texts, message: str) -> str:
     )
 
 
-def _reward_row(letter: str, label: str, reward: float, scale: float) -> str:
-    """A label, the number, and a bar from the left, so that the longer one is the better one below zero, too."""
+def reward_bar(kind: str, reward: float, scale: float) -> str:
+    """A bar from the left, so that the longer one is the better one below zero, too.
+
+    Args:
+        kind: "a", "b" or "rank", which have colours of their own.
+        reward, scale: the bar reaches from -scale to the reward.
+    """
     length = (1 + max(-1.0, min(reward / scale, 1.0))) * 50
+    bar = f'<span class="bar bar-{kind}" style="width:{length:.2f}%"></span>'
+    return f'<span class="track" aria-hidden="true">{bar}</span>'
+
+
+def _reward_row(letter: str, label: str, reward: float, scale: float) -> str:
     return (
         f'<div class="reward">{mark(letter)}<span class="reward-name">{escape(label)}</span>'
-        f'<span class="reward-value">{format_reward(reward)}</span>'
-        f'<span class="track" aria-hidden="true"><span class="bar bar-{letter.lower()}" '
-        f'style="width:{length:.2f}%"></span></span></div>'
+        f'<span class="reward-value">{format_reward(reward)}</span>{reward_bar(letter.lower(), reward, scale)}</div>'
     )
 
 

@@ -24,7 +24,7 @@ def open_about(page: Page) -> None:
 def test_the_card_of_a_loaded_model_is_there_when_the_tab_is_opened(page_url, new_page):
     page = new_page(page_url(FakeScorer(is_embedded=False)))
     open_about(page)
-    expect(page.get_by_text("fp32. It computes nothing.").locator("visible=true")).to_be_visible()
+    expect(page.get_by_text("fp32: It computes nothing.").locator("visible=true")).to_be_visible()
     expect(page.get_by_text("What it was measured to do")).to_have_count(0)
 
 
@@ -65,11 +65,7 @@ def test_everything_else_is_there_and_nothing_overflows_on_a_phone(page_url, new
     url = page_url(FakeScorer())
     for width, query in ((1280, ""), (320, "?__theme=dark")):
         page = new_page(url, width=width, height=640, query=query)
-        if width == 320:
-            page.get_by_role("button", name="More tabs").click()
-            page.get_by_role("button", name="About").click()
-        else:
-            page.get_by_role("tab", name="About").click()
+        page.get_by_role("tab", name="About").click()
         for heading in ("What the scores can bear", "Words used here", "Where your text goes", "How INF-ORM-70B was"):
             expect(page.get_by_role("heading", name=heading)).to_be_visible()
         for table in ("What GPT-4o was asked", "The two trainings", "RewardBench leaderboard of December 2024"):

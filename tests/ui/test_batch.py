@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -42,6 +44,7 @@ def run(page: Page):
 def test_the_example_file_can_be_scored_as_it_is(page_url, new_page):
     page = new_page(page_url(FakeScorer()))
     page.get_by_role("tab", name="Batch").click()
+    expect(page.get_by_text("CSV, JSONL or Parquet, at most 2,000 rows and 20 MB.")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download an example file").click()
     file = Path(tempfile.mkdtemp()) / download.value.suggested_filename
@@ -54,16 +57,23 @@ def test_the_example_file_can_be_scored_as_it_is(page_url, new_page):
 
 
 def test_a_file_is_read_previewed_scored_and_downloaded(page_url, new_page):
-    page = opened(new_page(page_url(FakeScorer())), [*rows(12), {"prompt": "p", "response_a": " ", "response_b": "b"}])
-    expect(page.get_by_text("pairs.jsonl: 13 rows, columns prompt, response_a, response_b, label")).to_be_visible()
+    bad = {"prompt": "p", "response_a": " ", "response_b": NASTY, NASTY: NASTY}
+    half = {"prompt": "p", "response_a": "\ud800 half", "response_b": "nul \0"}
+    data = [*rows(12), bad, half, {"prompt": NASTY, "response_a": NASTY, "response_b": "x" * 100_000}]
+    page = opened(new_page(page_url(FakeScorer())), data, "<img src=x onerror=alert(1)>.jsonl")
+    expect(page.locator("#batch-note")).to_contain_text("15 rows, columns prompt, response_a, response_b, label, <img")
     expect(page.get_by_label("Label: the better answer")).to_have_value("label")
     expect(page.locator("#batch-preview")).to_contain_text("<img src=x")
     run(page).click()
-    expect(page.get_by_text("All 13 rows done.")).to_be_visible()
+    expect(page.get_by_text("All 15 rows done.")).to_be_visible()
     summary = page.locator("#batch-summary")
     expect(summary).to_contain_text("of 12 labelled rows (95 % interval")
     expect(summary).to_contain_text("do not rely on its judgement")
-    expect(page.locator("#batch-table")).to_contain_text("response_a is empty.")
+    table = page.locator("#batch-table")
+    table.get_by_placeholder("Filter...").fill("empty")
+    expect(table).to_contain_text("response_a is empty.")
+    table.get_by_placeholder("Filter...").fill("Unicode")
+    expect(table).to_contain_text("not valid Unicode")
     expect(run(page)).to_have_text("Score all rows")
     expect(page.locator("#batch-plot canvas, #batch-plot svg").first).to_be_visible()
     page.get_by_text("The same as a table").last.click()
@@ -71,6 +81,7 @@ def test_a_file_is_read_previewed_scored_and_downloaded(page_url, new_page):
         with page.expect_download() as download:
             page.get_by_role("button", name=name, exact=True).click()
         assert check in download.value.path().read_text()
+    expect(page.locator("#tab-batch, #batch-result").locator("img, script, a[href^=javascript]")).to_have_count(0)
     assert page.evaluate("window.hacked") is None
 
 
@@ -122,6 +133,31 @@ def test_a_model_that_goes_away_loses_no_row(page_url, new_page):
     expect(page.get_by_text("All 12 rows done.")).to_be_visible()
 
 
+def test_a_lost_connection_loses_no_row_and_another_visitor_sees_none(page_url, new_page):
+    scorer = FakeScorer(delay_s=0.4)
+    url = page_url(scorer)
+    page = opened(new_page(url), rows(12))
+    run(page).click()
+    expect(page.get_by_text(re.compile(r"of 12 rows, about"))).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.get_by_test_id("toast-text")).to_contain_text("Connection to the server was lost")
+    page.context.set_offline(False)
+    # Gradio reloads the page as soon as it has the server back.
+    expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Batch").click()
+    expect(page.get_by_text(re.compile(r"^Stopped at \d+ of 12 rows"))).to_be_visible()
+    expect(page.locator("#batch-table")).to_contain_text("0 <img")
+    expect(page.get_by_label("Label: the better answer")).to_have_value("label")
+    scorer.delay_s = 0
+    run(page).click()
+    expect(page.get_by_text("All 12 rows done.")).to_be_visible()
+    assert [call[0].split()[0] for call in scorer.calls] == [str(i) for i in range(12)]
+    other = new_page(url)
+    other.get_by_role("tab", name="Batch").click()
+    expect(other.get_by_text("at most 2,000 rows")).to_be_visible()
+    expect(other.locator("#batch-setup, #batch-result")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
@@ -137,7 +173,11 @@ def test_a_file_that_cannot_be_used_is_named(page_url, new_page, name, data, wor
 
 
 def test_columns_that_are_not_known_must_be_chosen(page_url, new_page):
-    page = opened(new_page(page_url(FakeScorer())), [{"q": "p", "x": "one", "y": "one two three four"}])
+    messages = [{"role": role, "content": "hello"} for role in ("user", "assistant", "user")]
+    sheet = io.BytesIO()
+    pd.DataFrame([{"q": messages, "x": "one", "y": "one two three four"}]).to_parquet(sheet)
+    scorer = FakeScorer()
+    page = opened(new_page(page_url(scorer)), sheet.getvalue(), "pairs.parquet")
     run(page).click()
     expect(page.get_by_text("Choose the columns of both answers.")).to_be_visible()
     for label, column in (("Prompt", "q"), ("Answer A", "x"), ("Answer B", "y")):
@@ -149,6 +189,7 @@ def test_columns_that_are_not_known_must_be_chosen(page_url, new_page):
     run(page).click()
     expect(page.get_by_text("All 1 rows done.")).to_be_visible()
     expect(page.locator("#batch-table")).to_contain_text("-0.3")
+    assert len(scorer.conversations[0][0].messages) == 4
 
 
 def test_an_uploaded_file_is_gone_from_the_server(page_url, new_page):

@@ -142,15 +142,17 @@ def test_the_trace_is_a_plot_a_marked_text_and_a_table_that_ends_in_the_reward(p
 def test_the_difference_names_the_words_of_one_answer_only(page):
     compared(page, "which?", "one two", "one two three")
     open_tab(page, "Difference")
-    expect(page.locator("#difference .shaded .only-b")).to_have_text(" threeB")
+    expect(page.locator("#difference .shaded .only-b")).to_have_text("threeB")
     expect(page.locator("#difference .shaded .only-a")).to_have_count(0)
 
 
 def test_how_it_was_computed_and_the_order_check(page, scorer):
     compared(page)
     open_tab(page, "How this was computed")
-    for words in ("fake-reward-model", "It computes nothing.", "It has no attention.", "Time waited", "Time computed"):
+    for words in ("It computes nothing.", "It has no attention.", "It is plain Python.", "Time waited"):
         expect(page.locator("#result").get_by_text(words).first).to_be_visible()
+    names = ["Model", "Revision", "Precision", "Attention kernel", "Device", "Versions", "Tokens, A", "Tokens, B"]
+    expect(page.locator("#provenance dt")).to_have_text([*names, "Tokens shared", "Time computed"])
     page.get_by_role("button", name="Check the order").click()
     expect(page.get_by_text("both rewards are the same to the last bit (difference 0)")).to_be_visible()
     assert [call[1:3] for call in scorer.calls] == [
@@ -172,6 +174,8 @@ def test_every_format_can_be_exported(page):
         expect(page.get_by_label("Format")).to_have_value(name)
         page.wait_for_function("(seen) => !seen.includes(document.querySelector('#export').innerText)", arg=list(seen))
         seen.add(code.inner_text())
+        if name == "curl":
+            assert f"{page.url}gradio_api/call/compare" in code.inner_text()
     assert len(seen) == len(EXPORTS)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download", exact=True).click()

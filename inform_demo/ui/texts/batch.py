@@ -22,6 +22,7 @@ class BatchTexts:
     columns: str
     columns_note: str
     columns_missing: str
+    gone: str
     column_prompt: str
     column_a: str
     column_b: str
@@ -73,13 +74,14 @@ ENGLISH = BatchTexts(
     intro="Score a file of pairs: the columns prompt, response_a and response_b, and label if you know the better one. Other names can be matched after the upload.",
     file="File: CSV, JSONL or Parquet, at most {rows:,} rows and {megabytes} MB.",
     file_label="Choose a file",
-    file_note="The file is read once and then deleted from this server.",
+    file_note="It is deleted from this server once it is read; the server’s memory keeps the rows for a while, so that a lost connection loses nothing.",
     example="Download an example file",
     file_read="{name}: {rows:,} rows, columns {columns}",
     file_failed="The file cannot be used",
     columns="Columns",
     columns_note="Guessed from their names; change what is wrong. A prompt may be text or a list of messages. Labels: a, b, tie, 0 (A) or 1 (B).",
     columns_missing="Choose the columns of both answers.",
+    gone="The server no longer has this file; choose it again.",
     column_prompt="Prompt",
     column_a="Answer A",
     column_b="Answer B",
@@ -132,13 +134,14 @@ CHINESE = BatchTexts(
     intro="为整个文件打分：列为 prompt、response_a、response_b，如知道哪个更好可加 label。其他列名可在上传后对应。",
     file="文件：CSV、JSONL 或 Parquet，最多 {rows:,} 行、{megabytes} MB。",
     file_label="选择文件",
-    file_note="文件读取一次后即从服务器删除。",
+    file_note="文件读取后即从服务器删除；各行会在服务器内存中保留一段时间，连接中断也不会丢失。",
     example="下载示例文件",
     file_read="{name}：{rows:,} 行，列：{columns}",
     file_failed="无法使用此文件",
     columns="列",
     columns_note="根据列名推测；如有错误请修改。提示可以是文字或消息列表。标签：a、b、tie、0（A）或 1（B）。",
     columns_missing="请选择两个回答所在的列。",
+    gone="服务器上已没有此文件，请重新选择。",
     column_prompt="提示",
     column_a="回答 A",
     column_b="回答 B",

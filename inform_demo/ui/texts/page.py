@@ -25,6 +25,8 @@ class PageTexts:
     not_verified: str
     retry: str
     embedded_name: str
+    place: str
+    expected: str
     no_answer: str
     text_kept: str
     unexpected: str
@@ -70,6 +72,8 @@ ENGLISH = PageTexts(
     not_verified="✕ Do not trust these scores: on a known example this model gives {got} instead of {expected} (± {tolerance}).",
     retry="Try loading again",
     embedded_name="demonstration model",
+    place="You are number {place} of {count} in the queue.",
+    expected="It should take about {seconds} s.",
     no_answer="No answer came back: too many people may be waiting, or the server cannot be reached.",
     text_kept="Your text is kept.",
     unexpected="Something went wrong on the server; its log says what. Your text is kept: you can try again.",
@@ -116,6 +120,8 @@ CHINESE = PageTexts(
     not_verified="✕ 请勿相信这些分数：在已知示例上，该模型给出 {got}，而应为 {expected}（± {tolerance}）。",
     retry="重新加载",
     embedded_name="演示模型",
+    place="您排在队列的第 {place} 位（共 {count} 位）。",
+    expected="预计约需 {seconds} 秒。",
     no_answer="没有收到结果：可能排队的人太多，或无法连接服务器。",
     text_kept="您的文字已保留。",
     unexpected="服务器出错，原因已记入日志。您的文字已保留，可以重试。",
