@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from inform_demo.cli_engine import add_engine_commands
 from inform_demo.cli_options import add_command, add_model_options, model_config
 from inform_demo.cli_recipe import add_recipe_commands
 from inform_demo.config import ServeConfig
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_compare(commands)
     _add_serve(commands)
+    add_engine_commands(commands)
     add_recipe_commands(commands)
     return parser
 

@@ -17,6 +17,8 @@ pages.
     |   +-- MissingDependencyError    an optional package is absent; carries the pip line
     |   +-- CheckpointError           broken, incomplete, foreign or not found
     |   +-- NotEnoughMemoryError      needs more bytes than there are; carries both numbers
+    |   +-- NotEnoughDiskError        the same of a disk
+    |   +-- DownloadError             broken off; what is there is kept
     +-- ScoringError              a failure while answering
         +-- ModelNotReadyError        still loading, or failed to load
         +-- OutOfMemoryError          the forward pass did not fit
@@ -108,6 +110,22 @@ class NotEnoughMemoryError(LoadError):
             f"The model needs {needed_bytes / 2**30:,.1f} GiB on {where}, "
             f"where {available_bytes / 2**30:,.1f} GiB are free. {way_out}"
         )
+
+
+class NotEnoughDiskError(LoadError):
+    """The files do not fit on the disk they go to."""
+
+    def __init__(self, needed_bytes: int, available_bytes: int, what: str, way_out: str) -> None:
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+        super().__init__(
+            f"{what} needs {needed_bytes / 1e9:,.2f} GB of disk ({needed_bytes:,} bytes), "
+            f"where {available_bytes / 1e9:,.2f} GB are free. {way_out}"
+        )
+
+
+class DownloadError(LoadError):
+    """A download was broken off; the files that are complete are kept."""
 
 
 class ScoringError(InformError):

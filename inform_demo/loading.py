@@ -1,68 +1,92 @@
 """Configuration -> model, chat encoder and LoadReport.
 
-Reads the checkpoint's config first, refuses what is no INF-ORM reward model, does the arithmetic of placement, and
-only then touches weights. Whatever goes wrong ends in a LoadError that says what to do. Scores nothing.
+Reads the checkpoint's config first, refuses what is no INF-ORM reward model, does the arithmetic of placement, has the
+files fetched, and only then touches weights. Whatever goes wrong ends in a LoadError that says what to do. Scores
+nothing.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
-from safetensors import SafetensorError
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from inform_demo.attention import TREE_ATTENTION
 from inform_demo.chat import ChatEncoder
+from inform_demo.checkpoint import as_checkpoint_error, read_config, stored_precision
 from inform_demo.config import ModelConfig, Precision
-from inform_demo.errors import CheckpointError, LoadError, MissingDependencyError, NotEnoughMemoryError
+from inform_demo.download import fetch
+from inform_demo.errors import LoadError, MissingDependencyError
+from inform_demo.footprint import measure
 from inform_demo.kernels import resolve_kernel
-from inform_demo.modeling import ARCHITECTURE, INFORMForSequenceClassification
-from inform_demo.placement import Placement, find_devices, resolve_placement, weight_bytes
+from inform_demo.modeling import INFORMForSequenceClassification
+from inform_demo.placement import Placement, find_devices, resolve_placement
+from inform_demo.progress import ProgressTracker
 from inform_demo.types import LoadReport
 from inform_demo.versions import installed_versions
 
 logger = logging.getLogger(__name__)
 
 
-def load_model(config: ModelConfig) -> tuple[INFORMForSequenceClassification, ChatEncoder, LoadReport]:
+@dataclass(frozen=True)
+class _Plan:
+    """What is known before a weight is read."""
+
+    checkpoint: LlamaConfig
+    placement: Placement
+    n_parameters: int
+    n_bytes: int
+    max_tokens: int
+    is_stored: bool
+
+
+def load_model(
+    config: ModelConfig, tracker: ProgressTracker | None = None
+) -> tuple[INFORMForSequenceClassification, ChatEncoder, LoadReport]:
     """Load what `config` names, ready to score.
 
+    Args:
+        tracker: is told how far it is.
+
     Raises:
-        CheckpointError: not found, broken, incomplete or of another architecture.
+        CheckpointError: not found, broken, incomplete, of another architecture, or stored in another precision.
         MissingDependencyError: a quantised precision without bitsandbytes.
-        NotEnoughMemoryError: it fits nowhere as asked.
+        NotEnoughMemoryError, NotEnoughDiskError: it fits nowhere as asked; told before anything is downloaded.
+        DownloadError: broken off.
     """
     began = time.perf_counter()
+    tracker = tracker or ProgressTracker()
+    tracker.begin("checking")
+    plan = _plan(config)
+    folder = fetch(config, tracker)
+    chat = ChatEncoder(_load_tokenizer(folder, config.source), plan.max_tokens)
     memory_before = _used_bytes()
-    checkpoint = _read_config(config)
-    with torch.device("meta"):
-        skeleton = INFORMForSequenceClassification(checkpoint)
-    needs = weight_bytes(skeleton)
-    placement = resolve_placement(needs, config.precision, find_devices(), fast_bf16=has_fast_bf16())
-    max_tokens = min(config.max_tokens, checkpoint.max_position_embeddings)
-    chat = ChatEncoder(_load_tokenizer(config), max_tokens)
-    model = _load_weights(config, checkpoint, placement, skeleton)
+    tracker.begin("loading", plan.n_bytes)
+    with _watch_memory(tracker, memory_before):
+        model = _load_weights(folder, config.source, plan)
     kernel, kernel_reason = resolve_kernel(model.device, model.dtype)
     report = LoadReport(
         model=describe_source(config),
-        revision=getattr(model.config, "_commit_hash", None),
+        revision=None if folder == Path(config.source) else folder.name,  # the hub's cache has a folder a commit
         is_embedded=config.is_embedded,
-        n_parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
-        precision=placement.precision,
-        precision_reason=placement.precision_reason,
+        n_parameters=plan.n_parameters,
+        precision=plan.placement.precision,
+        precision_reason=plan.placement.precision_reason,
         attention_kernel=kernel,
         attention_reason=kernel_reason,
-        placement=placement.description,
-        placement_reason=placement.reason,
-        max_tokens=max_tokens,
+        placement=plan.placement.description,
+        placement_reason=plan.placement.reason,
+        max_tokens=plan.max_tokens,
         weight_bytes=sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()),
         memory_bytes=max(0, _used_bytes() - memory_before),
         load_s=time.perf_counter() - began,
@@ -70,6 +94,21 @@ def load_model(config: ModelConfig) -> tuple[INFORMForSequenceClassification, Ch
     )
     logger.info("Loaded %s: %s (%s) on %s (%s).", report.model, *_choices(report))
     return model, chat, report
+
+
+def _plan(config: ModelConfig) -> _Plan:
+    checkpoint = read_config(config)
+    stored = stored_precision(config.source, checkpoint, config.precision)
+    with torch.device("meta"):
+        skeleton = INFORMForSequenceClassification(checkpoint)
+    max_tokens = min(config.max_tokens, checkpoint.max_position_embeddings)
+    footprints = measure(skeleton, max_tokens)
+    placement = resolve_placement(
+        footprints, config.precision, find_devices(), fast_bf16=has_fast_bf16(), stored=stored
+    )
+    n_parameters = sum(parameter.numel() for parameter in skeleton.parameters())
+    n_bytes = footprints[placement.precision].weight_bytes
+    return _Plan(checkpoint, placement, n_parameters, n_bytes, max_tokens, stored is not None)
 
 
 def describe_source(config: ModelConfig) -> str:
@@ -89,58 +128,48 @@ def _choices(report: LoadReport) -> tuple[str, str, str, str]:
     return report.precision, report.precision_reason, report.placement, report.placement_reason
 
 
-def _read_config(config: ModelConfig) -> LlamaConfig:
-    source = config.source
-    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1 or "\\" in source
-    if looks_like_path and not Path(source).is_dir():
-        raise CheckpointError(
-            f"There is no folder {source}. Name a folder with a config.json, or a hub id such as owner/name."
-        )
-    with _as_checkpoint_error(source, "its config.json could not be read"):
-        fields, _ = LlamaConfig.get_config_dict(source, revision=config.revision)
-        if not fields:
-            raise CheckpointError(
-                f"{source} has no config.json. Name a folder with a checkpoint, or a hub id such as owner/name."
-            )
-        found = ", ".join(fields.get("architectures") or []) or "none"
-        if ARCHITECTURE not in (fields.get("architectures") or []) or fields.get("model_type") != "llama":
-            raise CheckpointError(
-                f"{source} is no checkpoint of this kind: expected architecture {ARCHITECTURE} over llama, "
-                f"got {found} over {fields.get('model_type')}."
-            )
-        return LlamaConfig.from_pretrained(source, revision=config.revision)
-
-
-def _load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerFast:
+def _load_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerFast:
     # Differs from AutoTokenizer: no class name of the checkpoint's is looked up, so none of its code can ever run.
-    with _as_checkpoint_error(config.source, "its tokenizer could not be read"):
-        tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
-            config.source, revision=config.revision
-        )
+    with as_checkpoint_error(source, "its tokenizer could not be read"):
+        tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
         return tokenizer
 
 
-def _load_weights(
-    config: ModelConfig, checkpoint: LlamaConfig, placement: Placement, skeleton: INFORMForSequenceClassification
-) -> INFORMForSequenceClassification:
-    with _as_checkpoint_error(config.source, "its weights could not be read"), _quiet():
+def _load_weights(folder: Path, source: str, plan: _Plan) -> INFORMForSequenceClassification:
+    with as_checkpoint_error(source, "its weights could not be read"), _quiet():
         model: INFORMForSequenceClassification = INFORMForSequenceClassification.from_pretrained(
-            config.source,
-            config=checkpoint,
-            revision=config.revision,
+            folder,
+            config=plan.checkpoint,
             use_safetensors=True,
             attn_implementation=TREE_ATTENTION,
             # Differs from the model card: "auto" keeps a tenth of a GPU back and spills the last layers to the CPU.
-            device_map=_device_map(placement, skeleton),
-            **_precision_arguments(placement.precision),
+            device_map=plan.placement.device_map,
+            **_precision_arguments(plan.placement.precision, is_stored=plan.is_stored),
         )
-    stray = [name for name, parameter in model.named_parameters() if parameter.device.type == "meta"]
-    assert not stray, f"weights were not loaded: {stray[:3]}"
+    _check_placed(model, plan.placement)
     model.eval().requires_grad_(requires_grad=False)
     return model
 
 
-def _precision_arguments(precision: Precision) -> dict[str, Any]:
+@contextmanager
+def _watch_memory(tracker: ProgressTracker, before: int) -> Iterator[None]:
+    """While weights are read, tell how many bytes of them are in memory."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            tracker.advance_to(_used_bytes() - before)
+
+    thread = threading.Thread(target=watch, name="watch-memory", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _precision_arguments(precision: Precision, *, is_stored: bool) -> dict[str, Any]:
     if precision in {"bf16", "fp32"}:
         return {"dtype": torch.bfloat16 if precision == "bf16" else torch.float32}
     # bitsandbytes casts activations to fp16 in every int8 matmul and warns each time: fifty lines a forward.
@@ -149,6 +178,8 @@ def _precision_arguments(precision: Precision) -> dict[str, Any]:
         import bitsandbytes  # noqa: F401
     except ImportError:
         raise MissingDependencyError("bitsandbytes", f"Precision {precision}", "pip install bitsandbytes") from None
+    if is_stored:  # then the checkpoint's own config says how
+        return {"dtype": torch.bfloat16}
     from transformers import BitsAndBytesConfig
 
     quantization = BitsAndBytesConfig(
@@ -163,40 +194,21 @@ def _precision_arguments(precision: Precision) -> dict[str, Any]:
     return {"dtype": torch.bfloat16, "quantization_config": quantization}
 
 
-def _device_map(placement: Placement, skeleton: INFORMForSequenceClassification) -> dict[str, int | str]:
-    if len(placement.devices) == 1:
-        index = placement.devices[0].index
-        return {"": "cpu" if index is None else index}
-    from accelerate import infer_auto_device_map
-    from accelerate.utils import CustomDtype
+def _check_placed(model: torch.nn.Module, placement: Placement) -> None:
+    """Every parameter is on a device of the placement: one left on the CPU or without bytes would be slow or wrong.
 
-    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8, "nf4": CustomDtype.INT4}
-    room = {device.index: device.room_bytes for device in placement.devices if device.index is not None}
-    device_map: dict[str, int | str] = infer_auto_device_map(
-        skeleton, max_memory=room, dtype=dtypes[placement.precision], no_split_module_classes=["LlamaDecoderLayer"]
-    )
-    spilled = sorted(name for name, where in device_map.items() if where in {"cpu", "disk"})
-    if spilled:
-        needed = weight_bytes(skeleton)[placement.precision]
-        way_out = f"Whole layers do not divide evenly: {', '.join(spilled[:3])} would not fit. Use another precision."
-        raise NotEnoughMemoryError(needed, sum(room.values()), placement.description, way_out)
-    return device_map
-
-
-@contextmanager
-def _as_checkpoint_error(source: str, what: str) -> Iterator[None]:
-    """Faults of files and of the network as one typed error; the cause stays attached for the log."""
-    try:
-        yield
-    except LoadError:
-        raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise LoadError(f"{source}: out of memory while loading; use another precision or a larger device.") from error
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise CheckpointError(
-            f"{source}: {what}: {reason[0]} Check the folder or hub id, and the connection if it is a hub id."
-        ) from error
+    Raises:
+        LoadError: one is not.
+    """
+    allowed = {("cpu", None) if device.index is None else ("cuda", device.index) for device in placement.devices}
+    stray = [
+        f"{name} on {parameter.device}"
+        for name, parameter in model.named_parameters()
+        if (parameter.device.type, parameter.device.index) not in allowed
+    ]
+    if stray:
+        more = f" and {len(stray) - 3} more" if len(stray) > 3 else ""
+        raise LoadError(f"The model belongs on {placement.description}, but was left: {', '.join(stray[:3])}{more}.")
 
 
 @contextmanager

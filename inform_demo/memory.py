@@ -61,7 +61,7 @@ def free_bytes(model: torch.nn.Module) -> int:
     devices = {parameter.device for parameter in model.parameters()}
     cards = [device for device in devices if device.type == "cuda"]
     if not cards:
-        return _free_cpu_bytes()
+        return free_cpu_bytes()
     # Blocks that torch keeps for its next tensors count as free.
     return min(
         torch.cuda.mem_get_info(card)[0] + torch.cuda.memory_reserved(card) - torch.cuda.memory_allocated(card)
@@ -69,8 +69,8 @@ def free_bytes(model: torch.nn.Module) -> int:
     )
 
 
-def _free_cpu_bytes() -> int:
-    """Free memory, within the container's limit where there is one; what it only caches of files counts as free."""
+def free_cpu_bytes() -> int:
+    """Free memory of this machine, within the container's limit where there is one; what it only caches of files counts as free."""
     free: int = psutil.virtual_memory().available
     folder = Path("/sys/fs/cgroup")
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inform_demo.errors import InformError, ModelNotReadyError
+from inform_demo.progress import LoadProgress
 from inform_demo.types import Scorer
 
 logger = logging.getLogger(__name__)
@@ -27,11 +28,13 @@ class SlotStatus:
     Attributes:
         detail: why loading failed, in words for the visitor; empty otherwise.
         elapsed_s: seconds since loading began, or that it took.
+        progress: how far loading is; None where it is over, or nobody counts.
     """
 
     state: SlotState
     detail: str
     elapsed_s: float
+    progress: LoadProgress | None = None
 
 
 class ScorerSlot:
@@ -39,10 +42,12 @@ class ScorerSlot:
 
     Args:
         load: builds the scorer; called once, and again by `retry` after a failure.
+        progress: how far `load` is, from any thread and at once.
     """
 
-    def __init__(self, load: Callable[[], Scorer]) -> None:
+    def __init__(self, load: Callable[[], Scorer], progress: Callable[[], LoadProgress] | None = None) -> None:
         self._load = load
+        self._progress = progress
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._scorer: Scorer | None = None
@@ -73,7 +78,8 @@ class ScorerSlot:
     def status(self) -> SlotStatus:
         """What to tell a visitor now; never blocks."""
         if not self._finished.is_set():
-            return SlotStatus("loading", "", time.monotonic() - self._began)
+            progress = self._progress() if self._progress else None
+            return SlotStatus("loading", "", time.monotonic() - self._began, progress)
         return SlotStatus("failed" if self._failure else "ready", self._failure, self._took_s)
 
     def get(self, timeout_s: float | None = None) -> Scorer:

@@ -7,12 +7,16 @@ folder (`inform-demo verify --record`). Knows a Scorer and files; no model.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 from inform_demo.config import INFORM_70B, ModelConfig
-from inform_demo.errors import CheckpointError, ConfigError
-from inform_demo.types import Scorer, Verification
+from inform_demo.errors import CheckpointError, ConfigError, ConversationTooLongError
+from inform_demo.progress import ProgressTracker
+from inform_demo.types import Scorer, Verification, build_conversations
+
+logger = logging.getLogger(__name__)
 
 # The example of the model card, to the letter.
 PROMPT = (
@@ -61,19 +65,31 @@ def verify(scorer: Scorer, config: ModelConfig) -> Verification | None:
     if known is None:
         return None
     expected, reference = known
-    return Verification(expected, TOLERANCES[scorer.report.precision], _score(scorer), reference)
+    return Verification(expected, TOLERANCES[scorer.report.precision], score_example(scorer), reference)
 
 
-def load_verified_scorer(config: ModelConfig, tie_band: float) -> Scorer:
-    """Load a scorer whose report says whether it gives the rewards known for it; the pass also warms it up.
+def load_verified_scorer(config: ModelConfig, tie_band: float, tracker: ProgressTracker | None = None) -> Scorer:
+    """Load a scorer whose report says whether it gives the rewards known for it.
+
+    The example is scored as a visitor's comparison is, so that what a first pass alone pays for (kernels that are
+    chosen, compiled or loaded) is paid before anyone waits for it.
 
     Raises:
         InformError: it could not be loaded, or could not score the example.
     """
-    from inform_demo.scoring import RewardScorer  # here, because the page imports this and is up before torch is
+    from inform_demo.loading import load_model  # here, because the page imports this and is up before torch is
+    from inform_demo.scoring import RewardScorer
 
-    scorer = RewardScorer.load(config, tie_band)
-    scorer.note_verification(verify(scorer, config))
+    tracker = tracker or ProgressTracker()
+    scorer = RewardScorer(*load_model(config, tracker), tie_band, config.forward_timeout_s)
+    tracker.begin("warming_up")
+    try:
+        verification = verify(scorer, config)
+        if verification is None:
+            score_example(scorer)
+        scorer.note_verification(verification)
+    except ConversationTooLongError as error:
+        logger.warning("The model was neither warmed up nor verified: the example is over the limit. %s", error)
     return scorer
 
 
@@ -87,7 +103,11 @@ def record_rewards(scorer: Scorer, config: ModelConfig) -> Path:
     if not folder.is_dir():
         raise ConfigError(f"--record needs a model in a local folder; got {config.source!r}.")
     report = scorer.report
-    record: dict[str, Any] = {"rewards": _score(scorer), "precision": report.precision, "device": report.placement}
+    record: dict[str, Any] = {
+        "rewards": score_example(scorer),
+        "precision": report.precision,
+        "device": report.placement,
+    }
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return folder / RECORD
 
@@ -104,6 +124,7 @@ def describe(verification: Verification, model: str, precision: str) -> str:
     )
 
 
-def _score(scorer: Scorer) -> tuple[float, float]:
-    comparison = scorer.compare(PROMPT, *RESPONSES)
+def score_example(scorer: Scorer) -> tuple[float, float]:
+    """Both rewards, by the pass that the page makes; they are those of `compare` to the bit."""
+    comparison, _, _ = scorer.trace_conversations(*build_conversations(PROMPT, RESPONSES))
     return comparison.reward_a, comparison.reward_b

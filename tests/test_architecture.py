@@ -43,22 +43,22 @@ UI_GRADIO = [
 
 # From the ground up. A module may import those before it and none after, so there are no circles.
 FLOORS = {
-    1: ["errors", "types", "config", "versions"],
+    1: ["errors", "types", "config", "versions", "progress"],
     2: ["preference", "packing", "kernels", "attention", "modeling", "chat"],
     3: [
-        *("placement", "loading", "memory", "watchdog", "forward", "scoring", "slot"),
-        *("verification", "ranking", "batch_files", "batch"),
+        *("memory", "footprint", "placement", "checkpoint", "download", "loading", "plan", "watchdog", "forward"),
+        *("scoring", "slot", "verification", "quantizing", "ranking", "batch_files", "batch"),
     ],
     4: [
         f"recipe.{name}"
         for name in (
             *("loss", "merge", "curves", "pairs", "base", "storage", "rewardbench", "evaluation", "evaluation_report"),
             *("annotation", "annotation_config", "annotation_report", "judgement_log", "judge", "annotating"),
-            *("dataset", "lora", "training_config", "training"),
+            *("drift", "dataset", "lora", "training_config", "training"),
         )
     ],
     5: [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)],
-    6: ["cli_options", "cli_annotate", "cli_recipe", "cli", "__main__"],
+    6: ["cli_options", "cli_annotate", "cli_recipe", "cli_engine", "cli", "__main__"],
 }
 ORDER = [module for floor in FLOORS.values() for module in floor]
 
@@ -67,6 +67,7 @@ TORCH_FREE = {
     "types",
     "config",
     "versions",
+    "progress",
     "preference",
     "slot",
     "watchdog",
@@ -77,7 +78,9 @@ TORCH_FREE = {
     "cli_options",
     "cli_annotate",
     "cli_recipe",
+    "cli_engine",
     "cli",
+    "recipe.drift",
     "recipe.curves",
     "recipe.pairs",
     "recipe.rewardbench",

@@ -110,6 +110,7 @@ def concrete_errors():
         "DataError": ("bad row", "file.jsonl", 3),
         "MissingDependencyError": ("gguf", "Reading", "pip install gguf"),
         "NotEnoughMemoryError": (2**31, 2**30, "cpu", "Buy more."),
+        "NotEnoughDiskError": (2**31, 2**30, "The model", "Free some."),
     }
     return [error(*arguments.get(error.__name__, ("what went wrong",))) for error in defined]
 

@@ -86,7 +86,7 @@ def commands_of(document: Path) -> list[list[str]]:
     return [words[words.index(name) + 1 :] for words in split for name in names if name in words]
 
 
-@pytest.mark.parametrize("document", ["docs/recipe.md", "inform_demo/embedded/README.md"])
+@pytest.mark.parametrize("document", ["docs/recipe.md", "docs/gpu.md", "inform_demo/embedded/README.md"])
 def test_every_command_of_a_document_is_one(document):
     commands = commands_of(ROOT / document)
     assert len(commands) > 3

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from inform_demo.errors import CheckpointError, ModelNotReadyError
+from inform_demo.progress import ProgressTracker
 from inform_demo.slot import ScorerSlot
 from tests.doubles import FakeScorer
 
@@ -90,3 +91,24 @@ def test_a_retry_while_ready_does_nothing():
     slot.retry()
     assert load.n_calls == 1
     assert slot.status().state == "ready"
+
+
+def test_progress_is_told_while_it_loads_and_not_after():
+    load, tracker = Loader(CheckpointError("cut short")), ProgressTracker()
+    slot = ScorerSlot(load, tracker.now)
+    tracker.begin("downloading", 1000, 200)
+    tracker.advance_to(400)
+    progress = slot.status().progress
+    assert (progress.phase, progress.bytes_done, progress.bytes_total) == ("downloading", 400, 1000)
+    load.let.set()
+    wait_until_finished(slot)
+    assert (slot.status().state, slot.status().progress) == ("failed", None)
+    slot.retry()
+    slot.get(10)
+    assert slot.status().progress is None
+
+
+def test_without_a_tracker_nothing_is_counted():
+    load = Loader()
+    assert ScorerSlot(load).status().progress is None
+    load.let.set()

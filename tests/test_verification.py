@@ -12,7 +12,8 @@ from inform_demo.cli import main
 from inform_demo.config import EMBEDDED_MODEL, INFORM_70B, ModelConfig
 from inform_demo.errors import CheckpointError
 from inform_demo.types import Verification
-from inform_demo.verification import RECORD, known_rewards, verify
+from inform_demo.verification import PROMPT, RECORD, known_rewards, load_verified_scorer, verify
+from tests.doubles import FakeScorer
 
 
 @pytest.fixture
@@ -76,3 +77,27 @@ def test_a_broken_record_is_named(tmp_path, text):
 )
 def test_each_reward_counts_and_what_is_not_finite_fails(rewards, passed):
     assert Verification((1.0, 2.0), 0.1000001, rewards, "a test").passed is passed
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """What a load gives: a scorer that notes what it is asked."""
+    scorer = FakeScorer()
+    scorer.note_verification = lambda _: None
+    monkeypatch.setattr("inform_demo.loading.load_model", lambda *_: ())
+    monkeypatch.setattr("inform_demo.scoring.RewardScorer", lambda *_: scorer)
+    return scorer
+
+
+@pytest.mark.parametrize("model", [None, "owner/of-unknown-rewards"])
+def test_a_model_has_made_one_visitors_pass_before_it_is_handed_out(fake, model):
+    """Rewards known or not; with the trace, as the page asks for it."""
+    load_verified_scorer(ModelConfig(model=model), 0.05)
+    assert [prompt for prompt, *_ in fake.calls] == [PROMPT]
+
+
+def test_a_limit_below_the_example_is_no_reason_not_to_serve(caplog):
+    scorer = load_verified_scorer(ModelConfig(max_tokens=60), 0.05)
+    assert scorer.report.verification is None
+    assert scorer.compare("Hi", "Hello.", "No.").n_tokens_a < 60
+    assert "neither warmed up nor verified" in caplog.text

@@ -4,12 +4,14 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from string import Formatter
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inform_demo.preference import preference_probability, resolve_preferred
+from inform_demo.progress import LoadProgress, Phase
 from inform_demo.types import Comparison, RewardTrace, Verification
 from inform_demo.ui import result_view, view
 from inform_demo.ui.handlers import Inputs, ModelStatus, Outcome
@@ -312,3 +314,39 @@ def test_what_is_announced_changes_with_the_state_only():
         ENGLISH, ModelStatus("loading", "m", 2.0)
     )
     assert view.render_announcement(ENGLISH, ModelStatus("ready", "m", 3.0, REPORT)) != first
+
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("progress", "told"),
+    [
+        (LoadProgress("checking"), "Checking · m · 7 s"),
+        (LoadProgress("downloading", 12 * GB, 139 * GB, 605.0), "12.0 of 139.0 GB · about 10 min left."),
+        (LoadProgress("downloading", 12 * GB, 139 * GB), "12.0 of 139.0 GB You can write"),
+        (LoadProgress("loading", 3_000_000, 58_900_000, 4.4), "3.0 of 58.9 MB · about 4 s left."),
+        (LoadProgress("warming_up"), "Warming up · m · 7 s"),
+    ],
+)
+def test_loading_says_what_how_much_and_how_long(progress, told):
+    text = Outline(view.render_status(ENGLISH, ModelStatus("loading", "m", 7.0, progress=progress))).text
+    assert told in " ".join(text.split())
+    assert ("of" in text) == bool(progress.bytes_total)
+
+
+@pytest.mark.parametrize("texts", LANGUAGES.values())
+def test_every_phase_has_its_word_in_every_language(texts):
+    words = {
+        view.render_announcement(texts, ModelStatus("loading", "m", 1.0, progress=LoadProgress(phase)))
+        for phase in get_args(Phase)
+    }
+    assert len(words) == len(get_args(Phase))
+
+
+def test_bytes_are_not_read_out_every_second():
+    first, later = (
+        view.render_announcement(ENGLISH, ModelStatus("loading", "m", 1.0, progress=LoadProgress("downloading", n, 9)))
+        for n in (1, 2)
+    )
+    assert first == later

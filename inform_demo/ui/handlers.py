@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inform_demo.errors import ConversationTooLongError, EmptyTextError, InputError, InvalidTextError
+from inform_demo.progress import LoadProgress
 from inform_demo.slot import ScorerSlot, SlotState
 from inform_demo.types import (
     ROLES,
@@ -78,6 +79,7 @@ class ModelStatus:
         model: the name to show, known before the model is loaded.
         report: None until the model is ready.
         detail: why loading failed.
+        progress: how far loading is, where somebody counts.
     """
 
     state: SlotState
@@ -85,6 +87,7 @@ class ModelStatus:
     elapsed_s: float
     report: LoadReport | None = None
     detail: str = ""
+    progress: LoadProgress | None = None
 
 
 def checked(field: str, value: object, t: Texts) -> str:
@@ -250,4 +253,4 @@ def model_status(slot: ScorerSlot, model: str) -> ModelStatus:
     if status.state == "ready":
         report = slot.get(0).report
         return ModelStatus("ready", report.model, status.elapsed_s, report)
-    return ModelStatus(status.state, model, status.elapsed_s, detail=status.detail)
+    return ModelStatus(status.state, model, status.elapsed_s, detail=status.detail, progress=status.progress)

@@ -14,6 +14,7 @@ import gradio as gr
 
 from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import ModelConfig, ServeConfig
+from inform_demo.progress import ProgressTracker
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui import handlers, view
 from inform_demo.ui.about_tab import build_about_tab
@@ -141,6 +142,7 @@ def launch(demo: gr.Blocks, config: ServeConfig, **options: Any) -> str:
 
 def serve(model_config: ModelConfig, config: ServeConfig) -> None:
     """Put the page up, load the model behind it, and serve until interrupted."""
-    slot = ScorerSlot(partial(load_verified_scorer, model_config, config.tie_band))
+    tracker = ProgressTracker()
+    slot = ScorerSlot(partial(load_verified_scorer, model_config, config.tie_band, tracker), tracker.now)
     name = ENGLISH.page.embedded_name if model_config.is_embedded else Path(model_config.source).name
     launch(build_demo(slot, config, name), config)

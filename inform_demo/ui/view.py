@@ -12,6 +12,7 @@ from html import escape
 
 from inform_demo.config import INFORM_70B
 from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, resolve_degree, resolve_preferred, shown_margin
+from inform_demo.progress import LoadProgress
 from inform_demo.types import Comparison, LoadReport, Verification
 from inform_demo.ui.handlers import ModelStatus, Outcome
 from inform_demo.ui.texts import Texts
@@ -234,8 +235,31 @@ def _status_words(t: Texts, status: ModelStatus) -> str:
     if status.report is not None:
         report = status.report
         return f"{t.page.ready} · {report.model} · {report.precision} · {report.placement}"
-    word = t.page.loading if status.state == "loading" else t.page.failed
-    return f"{word} · {status.model}"
+    if status.state == "failed":
+        return f"{t.page.failed} · {status.model}"
+    phase = status.progress.phase if status.progress else "loading"
+    words = {
+        "checking": t.page.checking,
+        "downloading": t.page.downloading,
+        "loading": t.page.loading,
+        "warming_up": t.page.warming_up,
+    }
+    return f"{words[phase]} · {status.model}"
+
+
+def describe_bytes(t: Texts, progress: LoadProgress | None) -> str:
+    """How much of a phase is done and how long the rest will take; nothing where nothing is counted."""
+    if progress is None or not progress.bytes_total:
+        return ""
+    # In one unit, so that the two can be compared at a glance; the hub counts in powers of ten, too.
+    unit, size = ("GB", 1e9) if progress.bytes_total >= 1e9 else ("MB", 1e6)
+    done, total = (f"{n / size:,.1f}" for n in (progress.bytes_done, progress.bytes_total))
+    words = t.page.bytes_done.format(done=done, total=total, unit=unit)
+    if progress.eta_s is None:
+        return words
+    minutes = progress.eta_s / 60
+    left = t.page.minutes_left if minutes >= 1 else t.page.seconds_left
+    return f"{words} · {left.format(minutes=minutes, seconds=progress.eta_s)}"
 
 
 def describe_verification(t: Texts, checked: Verification) -> str:
@@ -247,12 +271,13 @@ def describe_verification(t: Texts, checked: Verification) -> str:
 
 
 def render_status(t: Texts, status: ModelStatus) -> str:
-    """The badge with the state of the model; loading says for how long, failed says why."""
+    """The badge with the state of the model; loading says what, how much and how long, failed says why."""
     icon = {"loading": "◌", "ready": "●", "failed": "✕"}[status.state]
     elapsed = f" · {t.page.elapsed.format(seconds=status.elapsed_s)}" if status.state == "loading" else ""
+    waiting = " ".join(filter(None, (describe_bytes(t, status.progress), t.page.loading_hint)))
     checked = status.report.verification if status.report else None
     ready = describe_verification(t, checked) if checked else ""
-    notes = {"loading": t.page.loading_hint, "ready": ready, "failed": f"{t.page.failed_to_load} {status.detail}"}
+    notes = {"loading": waiting, "ready": ready, "failed": f"{t.page.failed_to_load} {status.detail}"}
     note = paragraph(notes[status.state].strip(), "badge-note") if notes[status.state] else ""
     return (
         f'<div class="badge badge-{status.state}"><span aria-hidden="true">{icon}</span>'
@@ -261,6 +286,6 @@ def render_status(t: Texts, status: ModelStatus) -> str:
 
 
 def render_announcement(t: Texts, status: ModelStatus) -> str:
-    """The same for a screen reader: changes only when the state does, so that it is not read out every second."""
+    """The same for a screen reader: changes only when state or phase do, so that it is not read out every second."""
     detail = f" {status.detail}" if status.detail else ""
     return f"<p>{escape(_status_words(t, status) + detail)}</p>"

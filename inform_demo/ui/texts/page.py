@@ -15,7 +15,13 @@ class PageTexts:
     title: str
     subtitle: str
     status_label: str
+    checking: str
+    downloading: str
     loading: str
+    warming_up: str
+    bytes_done: str
+    minutes_left: str
+    seconds_left: str
     ready: str
     failed: str
     loading_hint: str
@@ -62,7 +68,13 @@ ENGLISH = PageTexts(
     title="INF-ORM side by side",
     subtitle="Paste a prompt and two answers. A reward model says which answer it prefers, and by how much.",
     status_label="Model status",
+    checking="Checking",
+    downloading="Downloading",
     loading="Loading",
+    warming_up="Warming up",
+    bytes_done="{done} of {total} {unit}",
+    minutes_left="about {minutes:.0f} min left.",
+    seconds_left="about {seconds:.0f} s left.",
     ready="Ready",
     failed="Failed",
     loading_hint="You can write meanwhile; a comparison waits for the model.",
@@ -110,7 +122,13 @@ CHINESE = PageTexts(
     title="INF-ORM 并排比较",
     subtitle="粘贴一个提示和两个回答，奖励模型会说出它更喜欢哪个回答，以及差多少。",
     status_label="模型状态",
+    checking="检查中",
+    downloading="下载中",
     loading="加载中",
+    warming_up="预热中",
+    bytes_done="{done} / {total} {unit}",
+    minutes_left="约剩 {minutes:.0f} 分钟。",
+    seconds_left="约剩 {seconds:.0f} 秒。",
     ready="就绪",
     failed="失败",
     loading_hint="您可以先输入文字；比较会等模型加载完再进行。",
