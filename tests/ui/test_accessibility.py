@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -160,8 +161,9 @@ def describe(faults: list[dict]) -> str:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_no_fault_of_ours_and_no_forgotten_one_of_gradios(page_url, new_page, theme):
-    page = new_page(page_url(FakeScorer()), query=THEMES[theme])
+def test_no_fault_of_ours_no_forgotten_one_of_gradios_and_no_other_server_asked(page_url, new_page, theme):
+    url = page_url(FakeScorer())
+    page = new_page(url, query=THEMES[theme])
     prepare(page)
     places, faults = [], []
     for place in states(page):
@@ -174,6 +176,8 @@ def test_no_fault_of_ours_and_no_forgotten_one_of_gradios(page_url, new_page, th
     seen = {fault["known"] for fault in faults}
     gone = [one for i, one in enumerate(KNOWN[theme]) if i not in seen]
     assert not gone, f"Gradio no longer has these; take them off the list: {gone}"
+    asked = {urlsplit(address).netloc for address in page.requested if not address.startswith(("data:", "blob:"))}
+    assert asked == {urlsplit(url).netloc}
 
 
 def test_a_fault_would_be_seen(page_url, new_page):
