@@ -70,7 +70,7 @@ def free_bytes(model: torch.nn.Module) -> int:
 
 
 def free_cpu_bytes() -> int:
-    """Free memory of this machine, within the container's limit where there is one; what it only caches of files counts as free."""
+    """Free memory of this machine, within a container's limit; what it only caches of files counts as free."""
     free: int = psutil.virtual_memory().available
     folder = Path("/sys/fs/cgroup")
     try:
