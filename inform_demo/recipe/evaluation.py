@@ -258,7 +258,7 @@ def _summarise_subset(items: Sequence[Item], rewards: Sequence[Sequence[float]])
 
 
 def length_lean(items: Sequence[Item], rewards: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Of the items with one longest answer, in characters: how often that has the highest reward, how often it is right.
+    """Of the items with one longest answer, in characters: how often it is preferred, and how often right.
 
     Both are 0 where no item has one. Items whose highest reward is shared count as not preferring the longest.
     """
