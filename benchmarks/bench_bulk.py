@@ -19,8 +19,9 @@ from __future__ import annotations
 import argparse
 import csv
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from common import Report, Subject, largest_change, p90
@@ -97,7 +98,10 @@ def main() -> None:
     else:
         pairs = build_pairs(how.pairs, subject.config.vocab_size)
     budgets = sorted({0, *how.budgets})
-    ways = [lambda: score_padded(subject, pairs), *(lambda b=b: score_packed(runner, pairs, b) for b in budgets)]
+    ways: list[Callable[[], Any]] = [
+        lambda: score_padded(subject, pairs),
+        *(lambda b=b: score_packed(runner, pairs, b) for b in budgets),
+    ]
     names = [f"padded, {BATCH} a batch", *(f"ours, {b:,} tokens" if b else "ours, one forward a pair" for b in budgets)]
     rates = subject.measure_rates()
     with torch.inference_mode():

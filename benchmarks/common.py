@@ -130,7 +130,7 @@ class Subject:
         n_seen = sum(s.n_tokens * s.n_prefix + s.n_tokens * (s.n_tokens + 1) / 2 for s in pack.segments)
         head_dim = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
         attention = 4 * len(layers) * self.config.num_attention_heads * head_dim * n_seen
-        return max((2 * n_weights * pack.n_tokens + attention) / rate, n_bytes / bytes_per_s)
+        return float(max((2 * n_weights * pack.n_tokens + attention) / rate, n_bytes / bytes_per_s))
 
     def measure_rates(self) -> tuple[float, float]:
         """Operations a second in a product of the model's shape, bytes a second of reading; best of several."""
@@ -186,11 +186,12 @@ def build_random(size: str, precision: str) -> INFORMForSequenceClassification:
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = INFORMForSequenceClassification._from_config(  # noqa: SLF001 - it has no public name
+        model: INFORMForSequenceClassification = INFORMForSequenceClassification._from_config(  # noqa: SLF001 - it has no public name
             config, attn_implementation=TREE_ATTENTION, dtype=dtype
         )
     model.score.float()
-    return model.eval().requires_grad_(requires_grad=False)
+    model.eval().requires_grad_(requires_grad=False)
+    return model
 
 
 def show_ms(seconds: Sequence[float]) -> str:

@@ -30,7 +30,8 @@ def estimate_bytes(
     """
     n_heads = config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // n_heads
-    hidden, attention, keys = config.hidden_size, n_heads * head_dim, config.num_key_value_heads * head_dim
+    n_key_heads = config.num_key_value_heads or n_heads
+    hidden, attention, keys = config.hidden_size, n_heads * head_dim, n_key_heads * head_dim
     # The stream through the layers, and its normalised copy.
     stream = 2 * hidden
     # A norm computes in float32: the row, its square or product.

@@ -110,6 +110,9 @@ def concrete_errors():
         "DataError": ("bad row", "file.jsonl", 3),
         "MissingDependencyError": ("gguf", "Reading", "pip install gguf"),
         "NotEnoughMemoryError": (2**31, 2**30, "cpu", "Buy more."),
+        "NoRoomError": (9, 2**31, 2**30, 5),
+        "ScoringTimeoutError": (9, 120.0),
+        "ModelStuckError": (300.0,),
         "NotEnoughDiskError": (2**31, 2**30, "The model", "Free some."),
     }
     return [error(*arguments.get(error.__name__, ("what went wrong",))) for error in defined]

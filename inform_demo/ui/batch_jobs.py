@@ -47,6 +47,7 @@ class Jobs:
     def get(self, key: str | None) -> Job | None:
         """The job of a key, if it is still here."""
         with self._lock:
-            if key in self._jobs:
+            job = self._jobs.get(key or "")
+            if key and job:
                 self._jobs.move_to_end(key)
-            return self._jobs.get(key or "")
+            return job
