@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the embedded checkpoint again: two trainings, their average, small storage, evaluation. Its card, with what each of
-# them reached, is inform_demo/embedded/README.md.
+# Makes a checkpoint like the embedded one: two trainings, their average, small storage, evaluation. The one that ships so far
+# is the first of these trainings alone (inform_demo/embedded/README.md).
 #
 #   examples/rebuild_embedded.sh TRAIN.jsonl.gz EVAL.jsonl.gz WORK    about three hours on two cores
 #   examples/rebuild_embedded.sh --small WORK                         the same steps on 200 sums, in minutes; worth nothing
@@ -20,9 +20,9 @@ if [ "${1:-}" = --small ]; then
 else
   train=${1:?pairs to train on} eval=${2:?pairs to evaluate on} work=${3:?a folder to work in}
   mkdir -p "$work"
-  first=(--learning-rate 1.5e-4)
-  second=(--learning-rate 2e-4)
-  common=(--epochs 1 --max-tokens 640 --mismatched-fraction 0.05 --skip-invalid)
+  first=(--epochs 1.6)
+  second=(--epochs 1.0 --max-tokens 640 --mismatched-fraction 0.05)
+  common=(--learning-rate 1.5e-4 --skip-invalid)
 fi
 step() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
 
@@ -36,8 +36,8 @@ step "The base: the first 8 layers of SmolLM2-135M-Instruct and a fresh score he
 step "First training"
 [ -d "$work/v1/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v1" "${common[@]}" "${first[@]}" --seed 0
 
-step "Second training: another order and another learning rate"
-[ -d "$work/v2/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v2" "${common[@]}" "${second[@]}" --seed 1
+step "Second training: another order"
+[ -d "$work/v2/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v2" "${common[@]}" "${second[@]}" --seed 5
 
 step "Their average"
 [ -d "$work/merged" ] || inform-demo merge "$work/v1/model" "$work/v2/model" --weight 0.5 --output "$work/merged"
