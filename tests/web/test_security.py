@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client import Client
 from hypothesis import given, settings
@@ -199,8 +200,8 @@ def test_the_depth_of_anything_is_a_number(data):
 PATIENT_S = 14.0
 
 
-def talk(url, data, wait_s=60.0):
-    """Send bytes and then nothing; the answer, and how long the server kept the connection."""
+def talk(url, data, wait_s=60.0, then=b""):
+    """Send bytes, `then` more once something came back, and then nothing; all that came, and how long it was open."""
     host, port = url.removeprefix("http://").strip("/").split(":")
     began = time.monotonic()
     with socket.create_connection((host, int(port)), timeout=wait_s) as connection:
@@ -208,6 +209,8 @@ def talk(url, data, wait_s=60.0):
         received = b""
         while chunk := connection.recv(65536):
             received += chunk
+            connection.sendall(then)
+            then = b""
     return received, time.monotonic() - began
 
 
@@ -220,9 +223,10 @@ def test_a_client_that_never_says_what_it_wants_is_let_go(url, monkeypatch, sent
 
 def test_a_second_request_on_a_connection_is_waited_for_no_longer(url, monkeypatch):
     monkeypatch.setattr(patience, "HEAD_S", 0.5)
-    received, took_s = talk(url, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /hea")
+    # What has begun ends uvicorn's own patience, which is with a connection that is idle.
+    received, took_s = talk(url, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", then=b"GET /hea")
     assert received.count(b"HTTP/1.1 200") == 1
-    assert took_s < 4  # before uvicorn's own patience with an idle connection
+    assert took_s < PATIENT_S
 
 
 @pytest.mark.parametrize(
@@ -293,8 +297,9 @@ def test_nobody_fetches_or_cancels_what_is_anothers_without_its_name(url, scorer
     scorer.delay_s = 0.7
     asked = ask(url, "which?", "mine alone", "b")
     for guess in ("0" * 32, asked.json()["event_id"][:-1] + "x"):
-        stranger = get(f"{url}gradio_api/call/compare/{guess}").text
-        assert "complete" not in stranger
+        # Gradio breaks the stream off: it finds no such event once it has begun to answer.
+        with pytest.raises(httpx.RemoteProtocolError):
+            get(f"{url}gradio_api/call/compare/{guess}")
         post(f"{url}gradio_api/cancel", json={"session_hash": "s", "fn_index": 0, "event_id": guess})
     assert "event: complete" in answer(url, asked)
     scorer.delay_s = 0.0
