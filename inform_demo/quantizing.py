@@ -43,7 +43,6 @@ def quantize(config: ModelConfig, output: Path) -> Path:
         raise ConfigError(f"{output} already exists; name another folder or remove it.")
     known = known_rewards(config)
     model, chat, report = load_model(config)
-    rewards = score_example(RewardScorer(model, chat, report))
     output.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(output.parent).free
     if report.weight_bytes > free:
@@ -53,6 +52,8 @@ def quantize(config: ModelConfig, output: Path) -> Path:
     try:
         model.config._name_or_path = ""  # noqa: SLF001 - or the path of this machine is written into config.json
         model.save_pretrained(partial)
+        # Not before it is saved: bitsandbytes lays nf4 out anew in the first forward on a CPU, and rounds the scales.
+        rewards = score_example(RewardScorer(model, chat, report))
         PreTrainedTokenizerFast.from_pretrained(config.source, revision=config.revision).save_pretrained(partial)
         if known:
             record = {"rewards": known[0], "reference": known[1]}

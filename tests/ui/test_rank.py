@@ -113,7 +113,7 @@ def test_three_answers_are_ranked_with_verdict_table_plot_and_matrix(page):
     expect(verdict(page)).to_contain_text("Answer 2 is ranked first, slightly ahead of Answer 3")
     expect(verdict(page)).to_contain_text("do not rely on its judgement")
     expect(ranked_rows(page)).to_have_count(4)
-    expect(ranked_rows(page).nth(1)).to_contain_text(re.compile(r"1\s*Answer 2.*−0\.10.*68 %.*12", re.DOTALL))
+    expect(ranked_rows(page).nth(1)).to_contain_text(re.compile(r"1\s*Answer 2.*−0\.10.*68\s%.*12", re.DOTALL))
     expect(ranked_rows(page).nth(3)).to_contain_text(re.compile(r"3\s*Answer 1.*−0\.90", re.DOTALL))
     expect(tab(page)).to_contain_text("The 2 tokens with which all 3 conversations begin")
     matrix = page.get_by_role("region", name=re.compile("^Each pair"))
