@@ -5,11 +5,8 @@ Knows nothing else; the main path goes on in `inform_demo.ui.layout`.
 
 from __future__ import annotations
 
-import logging
-
 from inform_demo.config import ModelConfig, ServeConfig
 from inform_demo.ui.layout import serve
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     serve(ModelConfig.from_env(), ServeConfig.from_env())

@@ -18,6 +18,7 @@ from inform_demo.types import Conversation, Message, Preferred, parse_messages
 
 MOST_ROWS = 2_000
 MOST_BYTES = 20_000_000
+ENDINGS = (".csv", ".jsonl", ".parquet")
 
 # A cell longer than this has more tokens than any limit lets through.
 MOST_CELL_CHARACTERS = 1_000_000
@@ -80,7 +81,7 @@ def read_table(data: bytes, name: str) -> Table:
     """
     if len(data) > MOST_BYTES:
         raise DataError(f"has {len(data):,} bytes; the limit is {MOST_BYTES:,}", name)
-    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    readers = dict(zip(ENDINGS, (_read_csv, _read_jsonl, _read_parquet), strict=True))
     reader = next((read for ending, read in readers.items() if name.lower().endswith(ending)), None)
     if reader is None:
         raise DataError("expected a file that ends in .csv, .jsonl or .parquet", name)

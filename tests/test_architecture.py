@@ -40,6 +40,16 @@ UI_GRADIO = [
     "layout",
 ]
 
+# Between the internet and the page: what the page's events need of it, what is plain, and what knows gradio.
+WEB_GROUND = ["web.metrics"]
+WEB_PLAIN = [
+    f"web.{name}"
+    for name in (*("logs", "limits", "access", "bodies", "patience", "routes", "stopping", "uploads", "gate", "zero"),)
+]
+WEB_GRADIO = ["web.metering", "web.serving"]
+UI = [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)]
+SERVED = [*WEB_GROUND, *UI[:-1], *WEB_PLAIN, *WEB_GRADIO, UI[-1]]
+
 # From the ground up. A module may import those before it and none after, so there are no circles.
 FLOORS = {
     1: ["errors", "types", "config", "versions"],
@@ -53,7 +63,7 @@ FLOORS = {
             *("dataset", "lora", "training_config", "training"),
         )
     ],
-    5: [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)],
+    5: SERVED,
     6: ["cli_options", "cli_annotate", "cli_recipe", "cli", "__main__"],
 }
 ORDER = [module for floor in FLOORS.values() for module in floor]
@@ -80,8 +90,8 @@ TORCH_FREE = {
     "recipe.evaluation_report",
     *(f"recipe.{name}" for name in ("annotation", "annotation_config", "annotation_report", "annotating")),
     *("recipe.judge", "recipe.judgement_log"),
-} | {f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)}
-MAY_IMPORT_GRADIO = {f"ui.{name}" for name in UI_GRADIO}
+} | set(SERVED)
+MAY_IMPORT_GRADIO = {f"ui.{name}" for name in UI_GRADIO} | set(WEB_GRADIO)
 ONLY_WHERE_USED = {"bitsandbytes", "flash_attn", "datasets", "gguf", "matplotlib", "openai", "peft", "ray", "spaces"}
 
 

@@ -15,6 +15,7 @@ import gradio as gr
 from inform_demo.errors import InformError
 from inform_demo.ui.examples import EXAMPLES
 from inform_demo.ui.texts import LANGUAGES, Texts, flatten, resolve_texts
+from inform_demo.web.metrics import count_fault
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def texts_of(request: gr.Request | None) -> Texts:
 
 def words_of(error: Exception, t: Texts) -> str:
     """An error in words for a visitor; what was not foreseen goes to the log and is not echoed."""
+    count_fault(error)
     if isinstance(error, InformError):
         return str(error)
     logger.error("A request failed.", exc_info=error)

@@ -1,31 +1,36 @@
-"""The page: header, tabs, and how it is served.
+"""The page: header and tabs, and the model behind it. How it is served is `web.serving`'s.
 
 Knows gradio's components and events; knows nothing of rewards or markup, which `handlers` and `view` make.
 """
 
 from __future__ import annotations
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from inform_demo.batch_files import MOST_BYTES
-from inform_demo.config import ModelConfig, ServeConfig
+from inform_demo.config import HUGGING_FACE, ModelConfig, ServeConfig
 from inform_demo.slot import ScorerSlot
+from inform_demo.types import Scorer
 from inform_demo.ui import handlers, view
 from inform_demo.ui.about_tab import build_about_tab
 from inform_demo.ui.batch_tab import build_batch_tab
 from inform_demo.ui.compare_tab import build_compare_tab
 from inform_demo.ui.events import ASIDE, I18N, Static, live_region, texts_of
 from inform_demo.ui.rank_tab import build_rank_tab
-from inform_demo.ui.texts import ENGLISH, LANGUAGES, flatten
-from inform_demo.ui.theme import build_theme
+from inform_demo.ui.texts import ENGLISH
 from inform_demo.verification import load_verified_scorer
+from inform_demo.web.logs import configure_logging
+from inform_demo.web.metering import MeteredScorer
+from inform_demo.web.serving import launch
+from inform_demo.web.stopping import Stopping
+from inform_demo.web.zero import build_gpu_call
 
-_HERE = Path(__file__).parent
+__all__ = ["build_demo", "launch", "serve"]
+
+# How often files of visitors are looked for that nobody has taken, and how old they may get.
+_DELETE_UPLOADS_S = (600, 3600)
 
 _POLL_S = 1.0
 
@@ -74,8 +79,11 @@ def build_demo(slot: ScorerSlot, config: ServeConfig, model: str = ENGLISH.page.
         config: queue length and tie band.
         model: the model's name while there is no report of it.
     """
-    demo: gr.Blocks = gr.Blocks(title=ENGLISH.page.title, analytics_enabled=False)
+    demo: gr.Blocks = gr.Blocks(title=ENGLISH.page.title, analytics_enabled=False, delete_cache=_DELETE_UPLOADS_S)
+    demo.slot = slot  # type: ignore[attr-defined] # `launch` asks it whether the model is there
     with demo:
+        if config.auth == HUGGING_FACE:
+            gr.LoginButton(elem_id="sign-in")
         statics = _build_header(demo, slot, model)
         with gr.Tabs():
             for name, build_tab in (
@@ -98,49 +106,16 @@ def build_demo(slot: ScorerSlot, config: ServeConfig, model: str = ENGLISH.page.
     return demo
 
 
-def _head() -> str:
-    # "<" is escaped so that no sentence can end the script.
-    words = json.dumps({language: flatten(texts) for language, texts in LANGUAGES.items()}).replace("<", "\\u003c")
-    scripts = (f"window.informWords = {words};", (_HERE / "page.js").read_text(encoding="utf-8"))
-    return "".join(f"<script>{script}</script>" for script in scripts)
-
-
-def launch_options(config: ServeConfig) -> dict[str, Any]:
-    """What `Blocks.launch` is given: looks, address, and everything that could leak or call home switched off."""
-    return {
-        "server_name": config.host,
-        "server_port": config.port,
-        "theme": build_theme(),
-        "css": (_HERE / "page.css").read_text(encoding="utf-8"),
-        "head": _head(),
-        "i18n": I18N,
-        "footer_links": ["api", "settings"],
-        "run_history": False,  # it would keep every prompt in the visitor's browser without being asked
-        "share": False,
-        "show_error": False,
-        "enable_monitoring": False,
-        "allowed_paths": [],
-        "max_file_size": MOST_BYTES,
-        "ssr_mode": False,
-        "pwa": False,
-        "mcp_server": config.mcp,
-    }
-
-
-def launch(demo: gr.Blocks, config: ServeConfig, **options: Any) -> str:
-    """Serve a page of `build_demo` and return its address.
-
-    Args:
-        demo: the page.
-        config: address; the rest is fixed in `launch_options`.
-        options: further arguments of `Blocks.launch`, such as `prevent_thread_lock`.
-    """
-    _, url, _ = demo.launch(**launch_options(config), **options)
-    return str(url)
-
-
 def serve(model_config: ModelConfig, config: ServeConfig) -> None:
-    """Put the page up, load the model behind it, and serve until interrupted."""
-    slot = ScorerSlot(partial(load_verified_scorer, model_config, config.tie_band))
+    """Put the page up, load the model behind it, and serve until SIGTERM or Ctrl+C."""
+    configure_logging(config.log_format)
+    loaded: list[Scorer] = []
+    call = build_gpu_call(lambda: loaded[-1])
+
+    def load() -> Scorer:
+        loaded.append(load_verified_scorer(model_config, config.tie_band))
+        return MeteredScorer(loaded[-1], call)
+
     name = ENGLISH.page.embedded_name if model_config.is_embedded else Path(model_config.source).name
-    launch(build_demo(slot, config, name), config)
+    demo = build_demo(ScorerSlot(load), config, name)
+    launch(demo, config, Stopping(config.shutdown_s), quiet=config.log_format == "json")

@@ -28,6 +28,10 @@ class PageTexts:
     no_answer: str
     text_kept: str
     unexpected: str
+    too_many_requests: str
+    queue_full: str
+    stopping: str
+    sign_in: str
     embedded_warning: str
     embedded_switch: str
     privacy: str
@@ -73,6 +77,10 @@ ENGLISH = PageTexts(
     no_answer="No answer came back: too many people may be waiting, or the server cannot be reached.",
     text_kept="Your text is kept.",
     unexpected="Something went wrong on the server; its log says what. Your text is kept: you can try again.",
+    too_many_requests="You ask faster than this page may answer one visitor. Come back in {seconds} s. Your text is kept.",
+    queue_full="All {count} places in the queue are taken. Come back in about {seconds} s. Your text is kept.",
+    stopping="The server is being restarted. Come back in about {seconds} s. Your text is kept.",
+    sign_in="Sign in with Hugging Face first: the button is at the top of the page. Your text is kept.",
     embedded_warning="Small demonstration model: do not rely on its judgement.",
     embedded_switch="Whoever runs this page can switch to the real one:",
     privacy="Your text is sent to this server to be scored. It is not written to disk there; the server’s memory holds the last result while this tab is open. This tab remembers your text until you close it, and the history stays in this browser only.",
@@ -119,6 +127,10 @@ CHINESE = PageTexts(
     no_answer="没有收到结果：可能排队的人太多，或无法连接服务器。",
     text_kept="您的文字已保留。",
     unexpected="服务器出错，原因已记入日志。您的文字已保留，可以重试。",
+    too_many_requests="您的请求过于频繁。请在 {seconds} 秒后再试。您的文字已保留。",
+    queue_full="队列的 {count} 个位置已满。请在约 {seconds} 秒后再试。您的文字已保留。",
+    stopping="服务器正在重启。请在约 {seconds} 秒后再试。您的文字已保留。",
+    sign_in="请先用 Hugging Face 登录：按钮在页面顶部。您的文字已保留。",
     embedded_warning="这是小型演示模型：请勿依赖它的判断。",
     embedded_switch="要使用正式模型，请这样启动本页面：",
     privacy="您的文字会发送到本服务器打分，但不会写入磁盘；本标签页打开期间，服务器内存保留最近一次结果。本标签页会记住您的文字直到关闭，历史记录只保存在此浏览器中。",

@@ -1,0 +1,93 @@
+"""How a page is served: its looks, its address, the gate before it, and its end.
+
+`Blocks.launch` serves it, not a mount of our own, because ZeroGPU hooks into just that. Knows gradio and the gate;
+knows nothing of what is on the page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from inform_demo import ui
+from inform_demo.batch_files import MOST_BYTES
+from inform_demo.config import ServeConfig
+from inform_demo.slot import ScorerSlot
+from inform_demo.ui.events import I18N
+from inform_demo.ui.texts import LANGUAGES, flatten
+from inform_demo.ui.theme import build_theme
+from inform_demo.web import metrics
+from inform_demo.web.access import check_sign_in, password_check, proxies_of
+from inform_demo.web.gate import Door, Gate
+from inform_demo.web.metering import QueueView, meter
+from inform_demo.web.patience import harden
+from inform_demo.web.stopping import Stopping
+
+_UI = Path(ui.__file__).parent
+_HERE = Path(__file__).parent
+
+
+def _head() -> str:
+    # "<" is escaped so that no sentence can end the script.
+    words = json.dumps({language: flatten(texts) for language, texts in LANGUAGES.items()}).replace("<", "\\u003c")
+    files = (_HERE / "refusals.js", _UI / "page.js")
+    scripts = (f"window.informWords = {words};", *(file.read_text(encoding="utf-8") for file in files))
+    return "".join(f"<script>{script}</script>" for script in scripts)
+
+
+def launch_options(config: ServeConfig) -> dict[str, Any]:
+    """What `Blocks.launch` is given: looks, address, and everything that could leak or call home switched off."""
+    return {
+        "server_name": config.host,
+        "server_port": config.port,
+        "theme": build_theme(),
+        "css": (_UI / "page.css").read_text(encoding="utf-8"),
+        "head": _head(),
+        "i18n": I18N,
+        "auth": password_check(config.auth),
+        "footer_links": ["api", "settings"],
+        "run_history": False,  # it would keep every prompt in the visitor's browser without being asked
+        "share": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "allowed_paths": [],
+        "max_file_size": MOST_BYTES,
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": config.mcp,
+    }
+
+
+def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = None, **options: Any) -> str:
+    """Serve a page of `build_demo` behind its gate and return its address.
+
+    Args:
+        demo: the page; its `slot` says whether the model is there.
+        config: address, access and limits; the rest is fixed in `launch_options`.
+        stopping: whether new work is taken on; always, without it.
+        options: further arguments of `Blocks.launch`, such as `prevent_thread_lock`.
+
+    Raises:
+        ConfigError: the sign-in that is asked for is not to be had here.
+    """
+    check_sign_in(config)
+    # Where uvicorn, which Gradio starts without a way to configure it, reads whom to believe.
+    os.environ["FORWARDED_ALLOW_IPS"] = proxies_of(config)
+    stopping = stopping or Stopping()
+    slot: ScorerSlot = demo.slot  # type: ignore[attr-defined]
+    view = QueueView(demo)
+    meter(demo, view, stopping, config.log_texts)
+    metrics.watch(view.length, lambda: slot.status().state == "ready")
+    door = Door(config, slot.status, view.length, view.wait_s, stopping)
+    middleware = {"middleware": [Middleware(Gate, door=door)]}
+    block = not options.pop("prevent_thread_lock", False)
+    _, url, _ = demo.launch(**launch_options(config), app_kwargs=middleware, prevent_thread_lock=True, **options)
+    harden(demo.server)
+    if block:
+        stopping.wait(view.is_busy, view.is_undelivered, lambda: demo.close(verbose=False))
+    return str(url)
