@@ -1,26 +1,31 @@
-"""What a host reads: the README's front matter for Spaces, and the settings that the documents name."""
+"""What a Space and a container are told: the keys that exist, one version, and steps that lead to a page."""
 
 from __future__ import annotations
 
-import dataclasses
+import json
+import os
 import re
-import tomllib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
+from dockerfile_parse import DockerfileParser
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
-from inform_demo.config import INFORM_70B, ModelConfig, ServeConfig
+from inform_demo.config import ServeConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-FRONT = yaml.safe_load(README.split("---\n")[1])
 
 # https://huggingface.co/docs/hub/spaces-config-reference
-KEYS = {
+SPACE_KEYS = {
     *("title", "emoji", "colorFrom", "colorTo", "sdk", "python_version", "sdk_version", "suggested_hardware"),
     *("suggested_storage", "app_file", "app_build_command", "app_port", "base_path", "fullWidth", "header"),
     *("short_description", "models", "datasets", "tags", "thumbnail", "pinned", "license", "hf_oauth"),
@@ -30,47 +35,133 @@ KEYS = {
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 
 
-def test_the_front_matter_has_documented_keys_and_values():
+def test_the_readme_begins_with_what_a_space_reads():
     assert README.startswith("---\n")
-    assert set(FRONT) <= KEYS
-    assert FRONT["sdk"] == "gradio"
-    assert {FRONT["colorFrom"], FRONT["colorTo"]} <= COLOURS
-    assert (ROOT / FRONT["app_file"]).is_file()
-    assert len(FRONT["short_description"]) <= 60
-    assert re.fullmatch(r"\d+(m|h)", FRONT["startup_duration_timeout"])
-    assert FRONT["license"] == PROJECT["license"].lower()
-    assert FRONT["models"] == [INFORM_70B]
+    card = yaml.safe_load(README.split("---\n")[1])
+    assert card.keys() <= SPACE_KEYS
+    assert {"title", "emoji", "sdk", "sdk_version", "app_file", "license"} <= card.keys()
+    assert {card["colorFrom"], card["colorTo"]} <= COLOURS
+    assert card["sdk"] == "gradio"
+    assert (ROOT / card["app_file"]).is_file()
+    assert len(card["short_description"]) <= 60
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    (gradio,) = [Requirement(line) for line in lines if line.startswith("gradio")]
+    assert gradio.specifier.contains(card["sdk_version"])
+    (python,) = re.findall(r'requires-python = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert Requirement(f"python{python}").specifier.contains(card["python_version"])
 
 
-def test_the_spaces_versions_are_those_that_are_required():
-    (gradio,) = [each for each in map(Requirement, PROJECT["dependencies"]) if each.name == "gradio"]
-    assert gradio.specifier.contains(FRONT["sdk_version"])
-    (lowest,) = [part.version for part in gradio.specifier if part.operator == ">="]
-    assert SpecifierSet(f"=={lowest}.*").contains(FRONT["sdk_version"])
-    assert SpecifierSet(PROJECT["requires-python"]).contains(FRONT["python_version"])
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    parser = DockerfileParser(path=str(tmp_path_factory.mktemp("docker") / "Dockerfile"))
+    parser.content = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    return [(step["instruction"], step["value"]) for step in parser.structure]
 
 
-SETTINGS = {f"INFORM_{field.name.upper()}" for cls in (ModelConfig, ServeConfig) for field in dataclasses.fields(cls)}
+def values(steps, instruction):
+    return [value for name, value in steps if name == instruction]
 
 
-def test_the_readme_lists_every_setting_once():
-    rows = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `INFORM_")]
-    named = [name for row in rows for name in re.findall(r"INFORM_[A-Z_]+", row)]
-    assert sorted(named) == sorted(SETTINGS)
+def test_the_image_is_pinned_runs_as_nobody_special_and_holds_no_weights(steps):
+    (base,) = values(steps, "FROM")
+    assert re.fullmatch(r"nvidia/cuda:\d+\.\d+\.\d+-runtime-ubuntu\d+\.\d+", base)
+    names = [name for name, _ in steps]
+    (user,) = values(steps, "USER")
+    assert user not in {"root", "0"}
+    assert names.index("USER") < names.index("COPY")
+    assert "ADD" not in names
+    assert json.loads(*values(steps, "VOLUME")) == ["/models"]
+    assert "/healthz" in values(steps, "HEALTHCHECK")[0]
+    for run in values(steps, "RUN"):
+        assert "sudo" not in run
+        assert "curl" not in run
+        if "apt-get install" in run:
+            assert "--no-install-recommends" in run
+            assert "rm -rf /var/lib/apt/lists" in run
+    assert any(".venv/bin/pip install -r requirements.txt" in run for run in values(steps, "RUN"))
 
 
-@pytest.mark.parametrize("document", ["docs/hosting.md", "SECURITY.md"])
-def test_a_document_names_only_settings_and_files_that_exist(document):
-    text = (ROOT / document).read_text(encoding="utf-8")
-    assert set(re.findall(r"INFORM_[A-Z_]+", text)) <= SETTINGS
-    for path in re.findall(r"`((?:tests|inform_demo|docs)/[\w/.]+)`", text):
-        assert (ROOT / path).exists(), path
+def test_what_is_copied_is_let_into_the_build(steps):
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert ignored[0] == "*"
+    sources = [value.split()[1] for value in values(steps, "COPY")]
+    assert sorted(f"!{source.removeprefix('./')}" for source in sources) == sorted(
+        line for line in ignored if line.startswith("!")
+    )
 
 
-def test_every_test_that_the_security_list_names_is_there():
-    listed = re.findall(r"`(test_\w+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
-    defined = {
-        name for file in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
-    }
-    assert len(listed) > 15
-    assert set(listed) <= defined
+def settings_of(steps):
+    pairs = re.findall(r"(\w+)=(\S+)", " ".join(values(steps, "ENV")))
+    return {name: value for name, value in pairs if name.startswith("INFORM_")}
+
+
+def test_the_images_settings_are_settings_and_safe(steps):
+    config = ServeConfig.from_env(settings_of(steps))
+    assert config.is_public
+    assert config.rate_limit is None  # so the limit of a public page holds
+    assert not config.mcp
+    assert not config.metrics
+    assert not config.log_texts
+
+
+def test_the_services_are_closed_up_and_given_time_to_end():
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert int(service["stop_grace_period"].rstrip("s")) > ServeConfig().shutdown_s + 10
+        assert all(re.fullmatch(r"INFORM_[A-Z_]+", name) for name in service["environment"])
+
+
+@pytest.mark.slow
+def test_what_the_image_copies_is_enough_to_serve_and_to_end_in_order(steps, tmp_path):
+    """The entry point and the health check, word for word, in a folder with the copied files and nothing else."""
+    for value in values(steps, "COPY"):
+        source, target = value.split()[1:]
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        copy(ROOT / source, tmp_path / (target if target != "./" else source))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    python = {".venv/bin/python": sys.executable}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INFORM_")}
+    environment = {**environment, **settings_of(steps), "INFORM_PORT": port, "INFORM_HOST": "127.0.0.1"}
+    environment["PYTHONPATH"] = str(tmp_path)
+    entry = [python.get(word, word) for word in json.loads(*values(steps, "ENTRYPOINT"))]
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(entry, cwd=tmp_path, env=environment, stdout=out, stderr=out)
+    try:
+        deadline = time.monotonic() + 240
+        while True:
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/readyz").raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.3)
+        check = json.loads(values(steps, "HEALTHCHECK")[0].partition("CMD ")[2])
+        command = [python.get(word, word).replace(":7860/", f":{port}/") for word in check]
+        assert subprocess.run(command, check=False).returncode == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode != 0
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert any("Stopped" in line["message"] for line in lines)
+
+
+@pytest.mark.parametrize("name", ["SECURITY.md", "docs/hosting.md", "Dockerfile", "compose.yaml"])
+def test_every_test_and_setting_that_is_named_exists(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    tests = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    for test in re.findall(r"`(test_\w+)`", text):
+        assert f"def {test}(" in tests, test
+    for path in re.findall(r"`(tests/[\w/.]+)`", text):
+        assert (ROOT / path).is_file(), path
+    for variable in re.findall(r"INFORM_[A-Z_]+", text):
+        assert f"`{variable}`" in README, variable

@@ -221,7 +221,7 @@ def parse_conversation(pasted: object, t: Texts) -> tuple[str, str, str, list[st
     """
     source = checked(t.compare.paste_label, pasted, t)
     try:
-        value = json.loads(source)
+        value = json.loads(source, parse_int=float)  # an int of thousands of digits is an error without a line
     except json.JSONDecodeError as error:
         raise InputError(
             t.compare.paste_bad_json.format(line=error.lineno, column=error.colno, reason=error.msg)

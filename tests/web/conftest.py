@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,11 +18,6 @@ from inform_demo.ui.layout import build_demo, launch
 from tests.doubles import FakeScorer
 
 ROOT = Path(__file__).parents[2]
-
-# Patient, because the machine may be busy with something else.
-request = partial(httpx.request, timeout=60)
-get = partial(httpx.get, timeout=60)
-post = partial(httpx.post, timeout=60)
 
 
 @pytest.fixture
@@ -61,17 +55,16 @@ def start():
             [sys.executable, "-m", "tests.web.fake_server"],
             cwd=ROOT,
             env={**os.environ, "INFORM_PORT": str(port), **environment},
-            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         processes.append(process)
         url = f"http://127.0.0.1:{port}/"
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 180
         while True:
             try:
-                get(f"{url}readyz").raise_for_status()
+                httpx.get(f"{url}readyz").raise_for_status()
                 return process, url
             except httpx.HTTPError:
                 assert process.poll() is None, process.stdout.read()
@@ -83,16 +76,15 @@ def start():
         process.kill()
         process.wait()
         process.stdout.close()
-        process.stdin.close()
 
 
 def ask(url, *texts, **options):
     """Put a comparison in the queue, as curl does; returns the response to that."""
     data = [*(texts or ("which?", "one two three", "one")), "", None]
-    return post(f"{url}gradio_api/call/compare", json={"data": data}, **options)
+    return httpx.post(f"{url}gradio_api/call/compare", json={"data": data}, timeout=60, **options)
 
 
 def answer(url, asked, **options):
     """The event stream with the answer to what `ask` asked."""
-    response = get(f"{url}gradio_api/call/compare/{asked.json()['event_id']}", **options)
+    response = httpx.get(f"{url}gradio_api/call/compare/{asked.json()['event_id']}", timeout=60, **options)
     return response.text

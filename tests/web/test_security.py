@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +25,7 @@ from inform_demo.web import bodies, patience
 from inform_demo.web.bodies import MOST_DEPTH, json_depth
 from inform_demo.web.routes import Kind, is_served, kind_of
 from tests.doubles import FakeScorer
-from tests.web.conftest import ROOT, answer, ask, get, post, request
+from tests.web.conftest import ROOT, answer, ask
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def test_nothing_that_scores_can_be_run_past_the_queue(demo, url, scorer):
     for event in scoring:
         for route in (f"run/{event.api_name}", "run/predict"):
             body = {"data": ["p", "a", "b", "", None], "fn_index": event._id}
-            assert post(f"{url}gradio_api/{route}", json=body).status_code in {404, 422}
+            assert httpx.post(f"{url}gradio_api/{route}", json=body).status_code in {404, 422}
     assert scorer.calls == []
 
 
@@ -81,7 +83,7 @@ def test_nothing_that_scores_can_be_run_past_the_queue(demo, url, scorer):
 )
 def test_routes_that_the_page_does_not_use_are_not_there(url, path):
     for method in ("GET", "POST"):
-        response = request(method, f"{url}{path}")
+        response = httpx.request(method, f"{url}{path}")
         assert (response.status_code, response.json()["detail"]) == (404, "Not found."), method
 
 
@@ -99,12 +101,11 @@ def test_routes_that_the_page_does_not_use_are_not_there(url, path):
 )
 def test_no_file_of_the_server_is_given_out(url, path):
     for route in ("gradio_api/file=", "static/", "assets/", "svelte/"):
-        response = get(f"{url}{route}{path}")
+        response = httpx.get(f"{url}{route}{path}")
         assert response.status_code in {403, 404}, route
         assert b"root:" not in response.content
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40), st.sampled_from(["", "/", "/gradio_api/", "/gradio_api/file=", "/static/"]))
 def test_any_path_is_served_or_not_and_never_upwards(text, prefix):
     path = prefix + text
@@ -115,17 +116,16 @@ def test_any_path_is_served_or_not_and_never_upwards(text, prefix):
 
 
 def test_what_the_page_needs_is_served(url):
-    page = get(url).text
-    assets = {part.split('"')[0] for part in page.split('"./')[1:]}
-    assert {asset.rpartition(".")[2] for asset in assets} >= {"css", "js"}
+    assets = set(re.findall(r"(?<=\./)assets/[\w.-]+\.(?:js|css)", httpx.get(url).text))
+    assert assets
     for asset in assets:
-        assert get(f"{url}{asset}").status_code == 200, asset
+        assert httpx.get(f"{url}{asset}").status_code == 200, asset
     for path in ("config", "gradio_api/info", "gradio_api/openapi.json", "theme.css", "favicon.ico"):
-        assert get(f"{url}{path}").status_code == 200, path
+        assert httpx.get(f"{url}{path}").status_code == 200, path
 
 
 def upload(url, name, data):
-    return post(f"{url}gradio_api/upload", files={"files": (name, data, "text/csv")})
+    return httpx.post(f"{url}gradio_api/upload", files={"files": (name, data, "text/csv")}, timeout=60)
 
 
 def test_an_upload_is_a_table_of_bounded_size_or_leaves_no_trace(url, demo):
@@ -160,7 +160,7 @@ def test_a_request_that_is_too_large_is_refused_unread(url, monkeypatch, scorer)
 
 def test_deep_json_is_refused_and_brackets_in_a_text_are_text(url):
     deep = '{"data": ' + "[" * 100_000 + "]" * 100_000 + "}"
-    response = post(f"{url}gradio_api/call/compare", content=deep, headers={"Content-Type": "application/json"})
+    response = httpx.post(f"{url}gradio_api/call/compare", content=deep, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()["detail"]) == (
         400,
         f"The JSON is nested deeper than {MOST_DEPTH} levels.",
@@ -190,18 +190,13 @@ def test_the_depth_is_the_parsers(tree, n_around, ascii_only):
     assert found or depth_of(tree) <= MOST_DEPTH
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_the_depth_of_anything_is_a_number(data):
     assert json_depth(data * 10) >= 0
 
 
-# Below what the server allows without the test's own bound.
-PATIENT_S = 14.0
-
-
-def talk(url, data, wait_s=60.0, then=b""):
-    """Send bytes, `then` more once something came back, and then nothing; all that came, and how long it was open."""
+def talk(url, data, wait_s=10.0):
+    """Send bytes and then nothing; the answer, and how long the server kept the connection."""
     host, port = url.removeprefix("http://").strip("/").split(":")
     began = time.monotonic()
     with socket.create_connection((host, int(port)), timeout=wait_s) as connection:
@@ -209,8 +204,6 @@ def talk(url, data, wait_s=60.0, then=b""):
         received = b""
         while chunk := connection.recv(65536):
             received += chunk
-            connection.sendall(then)
-            then = b""
     return received, time.monotonic() - began
 
 
@@ -218,15 +211,18 @@ def talk(url, data, wait_s=60.0, then=b""):
 def test_a_client_that_never_says_what_it_wants_is_let_go(url, monkeypatch, sent):
     monkeypatch.setattr(patience, "HEAD_S", 0.5)
     received, took_s = talk(url, sent)
-    assert (received, took_s < PATIENT_S) == (b"", True)
+    assert (received, took_s < 8) == (b"", True)
 
 
 def test_a_second_request_on_a_connection_is_waited_for_no_longer(url, monkeypatch):
     monkeypatch.setattr(patience, "HEAD_S", 0.5)
-    # What has begun ends uvicorn's own patience, which is with a connection that is idle.
-    received, took_s = talk(url, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", then=b"GET /hea")
-    assert received.count(b"HTTP/1.1 200") == 1
-    assert took_s < PATIENT_S
+    host, port = url.removeprefix("http://").strip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /hea")
+        while connection.recv(65536):
+            pass  # a timeout here is a connection that is kept for ever
 
 
 @pytest.mark.parametrize(
@@ -241,18 +237,18 @@ def test_a_body_that_stalls_is_let_go(url, monkeypatch, path, content_type, begu
     head = f"POST /gradio_api/{path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nContent-Length: 99\r\n\r\n"
     received, took_s = talk(url, head.encode() + begun)
     assert received.startswith(b"HTTP/1.1 408")
-    assert took_s < PATIENT_S
+    assert took_s < 8
 
 
 def test_a_head_that_is_too_large_is_refused(url):
-    assert get(url, headers={"X-Large": "x" * 20_000}).status_code == 200
+    assert httpx.get(url, headers={"X-Large": "x" * 20_000}).status_code == 200
     received, _ = talk(url, b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 100_000)
     assert received.startswith(b"HTTP/1.1 4")
 
 
 def test_every_answer_carries_the_headers(url):
     for path in ("", "healthz", "theme.css", "gradio_api/info", "nothing", "gradio_api/file=/etc/passwd"):
-        headers = get(f"{url}{path}").headers
+        headers = httpx.get(f"{url}{path}").headers
         assert headers["x-content-type-options"] == "nosniff", path
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
         assert policy["connect-src"] == policy["default-src"] == policy["base-uri"] == "'self'"
@@ -266,11 +262,11 @@ def test_a_fault_of_the_server_shows_neither_path_nor_code(url, scorer):
     told = answer(url, ask(url))
     scorer.error = None
     wrong = [
-        post(f"{url}gradio_api/call/compare", json={"data": "x"}).text,
-        post(f"{url}gradio_api/call/compare", content=b"{", headers={"Content-Type": "application/json"}).text,
-        post(f"{url}gradio_api/call/nothing", json={"data": []}).text,
-        post(f"{url}gradio_api/queue/join", json={"data": [], "fn_index": 10**6, "session_hash": "s"}).text,
-        answer(url, post(f"{url}gradio_api/call/compare", json={"data": [1, [], {}, None, "x"]})),
+        httpx.post(f"{url}gradio_api/call/compare", json={"data": "x"}).text,
+        httpx.post(f"{url}gradio_api/call/compare", content=b"{", headers={"Content-Type": "application/json"}).text,
+        httpx.post(f"{url}gradio_api/call/nothing", json={"data": []}).text,
+        httpx.post(f"{url}gradio_api/queue/join", json={"data": [], "fn_index": 10**6, "session_hash": "s"}).text,
+        answer(url, httpx.post(f"{url}gradio_api/call/compare", json={"data": [1, [], {}, None, "x"]})),
     ]
     assert "event: error" in told
     for text in (told, *wrong):
@@ -297,10 +293,9 @@ def test_nobody_fetches_or_cancels_what_is_anothers_without_its_name(url, scorer
     scorer.delay_s = 0.7
     asked = ask(url, "which?", "mine alone", "b")
     for guess in ("0" * 32, asked.json()["event_id"][:-1] + "x"):
-        # Gradio breaks the stream off: it finds no such event once it has begun to answer.
-        with pytest.raises(httpx.RemoteProtocolError):
-            get(f"{url}gradio_api/call/compare/{guess}")
-        post(f"{url}gradio_api/cancel", json={"session_hash": "s", "fn_index": 0, "event_id": guess})
+        with contextlib.suppress(httpx.RemoteProtocolError):  # Gradio breaks the stream off
+            assert "complete" not in httpx.get(f"{url}gradio_api/call/compare/{guess}", timeout=20).text
+        httpx.post(f"{url}gradio_api/cancel", json={"session_hash": "s", "fn_index": 0, "event_id": guess})
     assert "event: complete" in answer(url, asked)
     scorer.delay_s = 0.0
 
@@ -319,7 +314,7 @@ def test_an_agent_without_a_session_is_bound_by_the_same_limits(serve):
     headers = {"Accept": "application/json, text/event-stream"}
 
     def call(body, **more):
-        return post(f"{url}gradio_api/mcp/", json=body, headers=headers | more)
+        return httpx.post(f"{url}gradio_api/mcp/", json=body, headers=headers | more, timeout=60)
 
     statuses = [call(CALL).status_code for _ in range(4)]
     assert statuses[2:] == [429, 429]
@@ -327,7 +322,7 @@ def test_an_agent_without_a_session_is_bound_by_the_same_limits(serve):
     # Neither in a list nor with the mark of a call that was counted.
     assert call([CALL, CALL], **{"X-Inform-Counted": "x"}).status_code == 429
     assert len(scorer.calls) <= 2
-    assert post(f"{url}gradio_api/mcp/", content=b"[" * 10_000, headers=headers).status_code == 400
+    assert httpx.post(f"{url}gradio_api/mcp/", content=b"[" * 10_000, headers=headers).status_code == 400
 
 
 def calls_of(tree):

@@ -1,0 +1,38 @@
+# The page over CUDA. The weights of a large model are mounted, never copied in.
+#   docker build -t inform-demo . && docker run --gpus all -p 127.0.0.1:7860:7860 inform-demo
+FROM nvidia/cuda:12.9.1-runtime-ubuntu24.04
+
+ENV DEBIAN_FRONTEND=noninteractive \
+    PYTHONUNBUFFERED=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1
+
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 python3-venv \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --uid 10001 inform \
+    && mkdir -p /srv/inform /models \
+    && chown inform /srv/inform /models
+
+USER inform
+WORKDIR /srv/inform
+
+COPY --chown=inform requirements.txt ./
+RUN python3 -m venv /srv/inform/.venv && .venv/bin/pip install -r requirements.txt
+
+COPY --chown=inform app.py ./
+COPY --chown=inform inform_demo ./inform_demo
+
+ENV INFORM_HOST=0.0.0.0 \
+    INFORM_PORT=7860 \
+    INFORM_LOG_FORMAT=json \
+    HF_HOME=/models/huggingface
+VOLUME ["/models"]
+EXPOSE 7860
+
+# Alive, not ready: 70B may load for many minutes. /readyz is for whoever sends visitors here.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
+    CMD [".venv/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/healthz', timeout=4)"]
+
+STOPSIGNAL SIGTERM
+ENTRYPOINT [".venv/bin/python", "app.py"]
