@@ -86,6 +86,8 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
     door = Door(config, slot.status, view.length, view.wait_s, stopping)
     middleware = {"middleware": [Middleware(Gate, door=door)]}
     block = not options.pop("prevent_thread_lock", False)
+    if block:
+        stopping.listen()
     _, url, _ = demo.launch(**launch_options(config), app_kwargs=middleware, prevent_thread_lock=True, **options)
     harden(demo.server)
     if block:

@@ -44,10 +44,13 @@ class Stopping:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)  # a second signal ends the process at once
 
-    def wait(self, is_busy: Callable[[], bool], is_undelivered: Callable[[], bool], close: Callable[[], None]) -> None:
-        """Block the main thread until a signal, then drain and close."""
+    def listen(self) -> None:
+        """Take signals from now on; before there is a page, so that none ends it out of order."""
         for each in _SIGNALS:
             signal.signal(each, self._ask)
+
+    def wait(self, is_busy: Callable[[], bool], is_undelivered: Callable[[], bool], close: Callable[[], None]) -> None:
+        """Block the main thread until a signal that `listen` took, then drain and close."""
         while not self.is_asked:
             time.sleep(_TICK_S)
         logger.info("Stopping: the queue is finished first, within %.0f s.", self.patience_s)
