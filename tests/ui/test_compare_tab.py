@@ -175,7 +175,7 @@ def test_every_format_can_be_exported(page):
         page.wait_for_function("(seen) => !seen.includes(document.querySelector('#export').innerText)", arg=list(seen))
         seen.add(code.inner_text())
         if name == "curl":
-            assert f"{page.url}gradio_api/call/compare" in code.inner_text()
+            expect(code).to_contain_text(f"{page.url}gradio_api/call/compare")
     assert len(seen) == len(EXPORTS)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download", exact=True).click()

@@ -113,7 +113,7 @@ def test_the_meter_counts_shared_tokens_once_and_changes_no_reward():
 
 
 def test_the_logs_name_the_request_and_hold_no_text_of_a_visitor(serve, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="inform_demo")  # the command line, run by other tests, sets it there
     url = serve()
     asked = ask(url, "a secret question", "secret one", "secret two", headers={"X-Request-ID": "from-the-proxy-7"})
     assert asked.headers["x-request-id"] == "from-the-proxy-7"
@@ -127,7 +127,7 @@ def test_the_logs_name_the_request_and_hold_no_text_of_a_visitor(serve, caplog):
 
 
 def test_texts_are_logged_where_that_was_asked_for(serve, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="inform_demo")  # the command line, run by other tests, sets it there
     url = serve(config=ServeConfig(log_texts=True))
     answer(url, ask(url, "which?", "this", "that"))
     (scored,) = [record for record in caplog.records if record.message == "scored"]
