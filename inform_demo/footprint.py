@@ -13,6 +13,7 @@ from torch import nn
 from transformers import LlamaConfig
 
 from inform_demo.config import Precision
+from inform_demo.memory import peak_bytes
 from inform_demo.modeling import INFORMForSequenceClassification
 
 # A comparison is two conversations in one forward, which may have nothing in common.
@@ -89,19 +90,14 @@ def _block_bytes(name: str, block: nn.Module, precision: Precision) -> int:
 
 
 def _working_bytes(config: LlamaConfig, n_tokens: int, precision: Precision) -> int:
-    """The larger of two moments: inside a layer's MLP, and the head read at every token for a trace.
+    """What `peak_bytes` counts for a trace, and what a quantised matrix product takes beside it.
 
-    In the MLP three tensors of the intermediate width are alive (gate, up and their product) beside four of the hidden
-    width (the embeddings, what went into the layer, the residual, its norm). An int8 product is int32 before it is
-    scaled to two bytes, so there one of the three takes two bytes more; nf4 spreads one matrix at a time out to bf16.
-    Attention in blocks stays below that.
+    An int8 product is int32 before it is scaled to two bytes, so one tensor of the intermediate width takes two bytes
+    more; nf4 spreads one matrix at a time out to bf16.
     """
-    size = 4 if precision == "fp32" else 2
-    wide = 3 * size
+    working = peak_bytes(config, n_tokens, 4 if precision == "fp32" else 2, trace=True)
     if precision == "int8":
-        wide += 2
-    mlp = n_tokens * (wide * config.intermediate_size + 4 * size * config.hidden_size)
+        working += 2 * n_tokens * config.intermediate_size
     if precision == "nf4":
-        mlp += 2 * config.intermediate_size * config.hidden_size
-    head = n_tokens * 3 * 4 * config.hidden_size
-    return int(max(mlp, head))
+        working += 2 * config.intermediate_size * config.hidden_size
+    return working

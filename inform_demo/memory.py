@@ -19,10 +19,10 @@ _MARGIN = 1.1
 _MARGIN_BYTES = 16 * 2**20
 
 
-def estimate_bytes(
+def peak_bytes(
     config: LlamaConfig, n_tokens: int, bytes_per_number: int, *, mlp_rows: int | None = None, trace: bool = False
 ) -> int:
-    """Working memory of one pass over a row of `n_tokens`.
+    """The most bytes alive at one time in a pass over a row of `n_tokens`.
 
     Args:
         mlp_rows: tokens that go through an MLP at a time; None for all at once.
@@ -32,8 +32,8 @@ def estimate_bytes(
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // n_heads
     n_key_heads = config.num_key_value_heads or n_heads
     hidden, attention, keys = config.hidden_size, n_heads * head_dim, n_key_heads * head_dim
-    # The stream through the layers, and its normalised copy.
-    stream = 2 * hidden
+    # The embeddings, which the model keeps to the end, the stream through the layers, and its normalised copy.
+    stream = 3 * hidden
     # A norm computes in float32: the row, its square or product.
     norm = 2 * hidden * 4 // bytes_per_number
     # Queries and keys before and after their rotation, the halves of it, values, keys gathered by segment, the output.
@@ -43,8 +43,14 @@ def estimate_bytes(
     mlp = 3 * config.intermediate_size * rows + hidden * (1 if mlp_rows is None else 2)
     peak = (stream + max(norm, attending, mlp)) * bytes_per_number
     # The head in float32: its input, its inner layer and that after its ReLU.
-    peak = max(peak, hidden * (bytes_per_number + 3 * 4)) if trace else peak
-    return int(_MARGIN * peak * n_tokens) + _MARGIN_BYTES
+    return int(n_tokens * (max(peak, hidden * (bytes_per_number + 3 * 4)) if trace else peak))
+
+
+def estimate_bytes(
+    config: LlamaConfig, n_tokens: int, bytes_per_number: int, *, mlp_rows: int | None = None, trace: bool = False
+) -> int:
+    """What such a pass should find free before it is begun: `peak_bytes` and a margin."""
+    return int(_MARGIN * peak_bytes(config, n_tokens, bytes_per_number, mlp_rows=mlp_rows, trace=trace)) + _MARGIN_BYTES
 
 
 def fitting_tokens(config: LlamaConfig, free: int, bytes_per_number: int, *, mlp_rows: int, trace: bool = False) -> int:

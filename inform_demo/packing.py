@@ -105,7 +105,9 @@ class Pack:
         return [*range(start, start + tree.n_prefix), *range(last + 1 - tree.suffix_lengths[row], last + 1)]
 
     def to(self, device: torch.device | str) -> Pack:
-        """The same pack on another device."""
+        """The same pack on another device; this very one, with what it keeps, where it is there already."""
+        if torch.device(device) == self.input_ids_1T.device:
+            return self
         return Pack(
             self.input_ids_1T.to(device),
             self.position_ids_1T.to(device),
