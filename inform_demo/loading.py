@@ -136,7 +136,7 @@ def _load_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerFast:
 
 
 def _load_weights(folder: Path, source: str, plan: _Plan) -> INFORMForSequenceClassification:
-    with as_checkpoint_error(source, "its weights could not be read"), _quiet():
+    with as_checkpoint_error(source, "its weights could not be read"), quiet_transformers():
         model: INFORMForSequenceClassification = INFORMForSequenceClassification.from_pretrained(
             folder,
             config=plan.checkpoint,
@@ -212,8 +212,8 @@ def _check_placed(model: torch.nn.Module, placement: Placement) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No bars on a terminal whose output someone reads as JSON, and no warning about what is an error here anyway."""
+def quiet_transformers() -> Iterator[None]:
+    """No bars of transformers' own on a terminal whose output someone reads, no warning about what is an error here."""
     bars, level = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from inform_demo.config import ModelConfig
 from inform_demo.errors import CheckpointError, ConfigError, NotEnoughDiskError
-from inform_demo.loading import load_model
+from inform_demo.loading import load_model, quiet_transformers
 from inform_demo.scoring import RewardScorer
 from inform_demo.verification import RECORD, known_rewards, score_example
 
@@ -45,13 +45,16 @@ def quantize(config: ModelConfig, output: Path) -> Path:
     model, chat, report = load_model(config)
     output.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(output.parent).free
-    if report.weight_bytes > free:
-        raise NotEnoughDiskError(report.weight_bytes, free, f"{output}", "Free some, or name a folder elsewhere.")
+    # Beside its weights a quantised matrix has scales, which are no parameters.
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    if needed > free:
+        raise NotEnoughDiskError(needed, free, f"{output}", "Free some, or name a folder elsewhere.")
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # what a run that was killed left behind
     try:
         model.config._name_or_path = ""  # noqa: SLF001 - or the path of this machine is written into config.json
-        model.save_pretrained(partial)
+        with quiet_transformers():
+            model.save_pretrained(partial)
         # Not before it is saved: bitsandbytes lays nf4 out anew in the first forward on a CPU, and rounds the scales.
         rewards = score_example(RewardScorer(model, chat, report))
         PreTrainedTokenizerFast.from_pretrained(config.source, revision=config.revision).save_pretrained(partial)

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoTokenizer
 
 from inform_demo.errors import ConfigError
+from inform_demo.loading import quiet_transformers
 from inform_demo.modeling import INFORMForSequenceClassification
 
 # Code hosts refuse or complain about larger files.
@@ -37,7 +38,8 @@ def export_float8(source: Path, output: Path) -> int:
     stored = {name: _stored(name, tensor) for name, tensor in model.state_dict().items()}
     model.config.dtype = torch.bfloat16
     model.config._name_or_path = ""  # noqa: SLF001 - or the path of this machine is written into config.json
-    model.save_pretrained(output, state_dict=stored, max_shard_size=MAX_SHARD)
+    with quiet_transformers():
+        model.save_pretrained(output, state_dict=stored, max_shard_size=MAX_SHARD)
     AutoTokenizer.from_pretrained(source).save_pretrained(output)
     tokenizer = output / "tokenizer.json"  # without its indentation it is a third smaller
     text = json.dumps(json.loads(tokenizer.read_text(encoding="utf-8")), ensure_ascii=False, separators=(",", ":"))
