@@ -28,7 +28,7 @@ from inform_demo.recipe.dataset import PairDataset, collate_pairs
 from inform_demo.recipe.lora import add_lora, merge_lora
 from inform_demo.recipe.loss import preference_loss
 from inform_demo.recipe.pairs import build_mismatched_pairs, read_pairs, split_pairs
-from inform_demo.recipe.training_config import TrainingConfig, build_training_arguments, casts_weights, is_main_process
+from inform_demo.recipe.training_config import TrainingConfig, build_training_arguments, is_main_process
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,7 @@ class PairTrainer(Trainer):
     ) -> Any:
         """The loss of one micro batch, and with `return_outputs` also `{"rewards": (P, 2)}`."""
         pack: Pack = inputs["pack"].to(self.args.device)
-        weights = _low_precision_weights(model) if casts_weights(self.config) else {}
-        rewards_P2 = torch.func.functional_call(model, weights, kwargs={"pack": pack}).logits.view(-1, 2)
+        rewards_P2 = model(pack=pack).logits.view(-1, 2)
         loss = preference_loss(
             rewards_P2[:, 0],
             rewards_P2[:, 1],
@@ -99,19 +98,6 @@ class PairTrainer(Trainer):
                 betas=(0.9, 0.98),
             )
         return self.optimizer
-
-
-def _low_precision_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The backbone's weights in bf16, through which gradients reach the float32 ones; the head stays in float32.
-
-    Unlike autocast, which keeps the residual stream in float32, this computes as a bf16 model does when it scores, and
-    faster; the optimizer still updates float32 weights, where steps of 1e-4 are not rounded away.
-    """
-    return {
-        name: parameter.to(torch.bfloat16)
-        for name, parameter in model.named_parameters()
-        if ".score." not in f".{name}"
-    }
 
 
 class LossCurve(TrainerCallback):

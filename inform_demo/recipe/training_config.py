@@ -37,7 +37,7 @@ class TrainingConfig:
         magnitudes: what the files' magnitude column holds, see `read_pairs`.
         skip_invalid: leave rows out that are no pair, and report them, instead of stopping at the first.
         freeze_embeddings: leave the token embeddings as they are.
-        bf16: compute the backbone in bf16; the optimizer updates float32 weights all the same.
+        bf16: multiply in bf16 (autocast); the residual stream, the weights and the optimizer stay in float32.
         gradient_checkpointing: compute activations twice instead of keeping them; slower, and far less memory.
         lora_rank: where above 0, only the head and low-rank additions (LoRA) to the backbone's matrices are trained,
             and merged into the checkpoint at the end. lora_alpha: their scale is lora_alpha / lora_rank.
@@ -98,15 +98,6 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def casts_weights(config: TrainingConfig) -> bool:
-    """Whether the weights are cast to bf16 for each pass, the fastest way; otherwise autocast does what bf16 asks.
-
-    Not with checkpointed activations, which are computed again when the cast weights are gone, and not where FSDP holds
-    only a share of each weight.
-    """
-    return config.bf16 and not config.gradient_checkpointing and os.environ.get("ACCELERATE_USE_FSDP") != "true"
-
-
 def build_training_arguments(config: TrainingConfig, has_holdout: bool) -> TrainingArguments:
     """What transformers' Trainer has to know of a run.
 
@@ -124,7 +115,7 @@ def build_training_arguments(config: TrainingConfig, has_holdout: bool) -> Train
         per_device_eval_batch_size=config.micro_batch_size,
         gradient_accumulation_steps=config.batch_size // (config.micro_batch_size * n_devices()),
         use_cpu=not torch.accelerator.is_available(),
-        bf16=config.bf16 and not casts_weights(config),
+        bf16=config.bf16,
         warmup_steps=config.warmup_steps,
         lr_scheduler_type="linear",
         max_grad_norm=1.0,
