@@ -6,6 +6,7 @@ Knows markup and plain rows; knows no gradio, no scorer and no layout. Texts go 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from html import escape
 from typing import Any
@@ -22,8 +23,11 @@ MOST_ROWS = 200
 # difflib takes a time that grows with the square of the words.
 MOST_DIFFERENCE_WORDS = 6000
 
-# The share of tokens that is marked as moving the value most.
+# The share of tokens that is marked as moving the value most, by more than a shade.
 MARKED_SHARE = 0.1
+
+# The largest change shades a token this much; more would cost its text its contrast.
+MOST_SHADE_PERCENT = 32
 
 
 def _every(n: int, most: int) -> int:
@@ -48,20 +52,23 @@ def _changes(trace: RewardTrace) -> list[float]:
     return [0.0, *(after - before for before, after in zip(trace.values, trace.values[1:], strict=False))]
 
 
-def _shaded(t: Texts, letter: str, name: str, trace: RewardTrace) -> str:
+def _shaded(t: Texts, letter: str, name: str, trace: RewardTrace, largest: float) -> str:
     changes = _changes(trace)
     sizes = [abs(change) for piece, change in zip(trace.pieces, changes, strict=True) if piece.strip()]
     least = sorted(sizes, reverse=True)[max(1, round(MARKED_SHARE * len(sizes))) - 1]
     spans = []
     for piece, change, value in zip(trace.pieces, changes, trace.values, strict=True):
-        # A line under the blank before a word would hang at the end of the line above.
+        # Shading the blank before a word would run words together, and a line under it hang at the end of a line.
         token = piece.lstrip()
         blank, shown = escape(piece.removesuffix(token)), escape(token)
-        if token and change and abs(change) >= least:
-            word, sign = (t.compare.trace_rise, "+") if change > 0 else (t.compare.trace_fall, "−")
+        if token and change and math.isfinite(change):
+            kind, word, sign = (
+                ("rise", t.compare.trace_rise, "+") if change > 0 else ("fall", t.compare.trace_fall, "−")
+            )
             title = f"{word}: {format_reward(change, signed=True)} → {format_reward(value)}"
-            kind = "rise" if change > 0 else "fall"
-            shown = f'<span class="{kind}" title="{escape(title)}">{shown}<sup>{sign}</sup></span>'
+            shade = f"--shade:{abs(change) / largest * MOST_SHADE_PERCENT:.0f}%"
+            most, sup = (" most", f"<sup>{sign}</sup>") if abs(change) >= least else ("", "")
+            shown = f'<span class="{kind}{most}" style="{shade}" title="{escape(title)}">{shown}{sup}</span>'
         spans.append(blank + shown)
     return f'<div><p class="shaded-name">{mark(letter)} {escape(name)}</p><p class="shaded">{"".join(spans)}</p></div>'
 
@@ -87,13 +94,22 @@ def _trace_table(t: Texts, letter: str, name: str, trace: RewardTrace) -> str:
     )
 
 
+def _legend(t: Texts) -> str:
+    sample = f'style="--shade:{MOST_SHADE_PERCENT}%"'
+    kinds = (("rise", t.compare.trace_rise), ("fall", t.compare.trace_fall))
+    samples = ", ".join(f'<span class="{kind}" {sample}>{escape(word)}</span>' for kind, word in kinds)
+    return f'<p class="note">{escape(t.compare.trace_shades)} {samples}. {escape(t.compare.trace_legend)}</p>'
+
+
 def render_trace(t: Texts, outcome: Outcome) -> str:
-    """Both answers' texts with the tokens marked at which the value moves most, and all values as a table."""
+    """Both answers' texts shaded by how far each token moves the value, on one scale, and all values as a table."""
     answers = (("A", t.page.answer_a, outcome.trace_a), ("B", t.page.answer_b, outcome.trace_b))
-    texts = "".join(_shaded(t, *answer) for answer in answers)
+    sizes = (abs(change) for *_, trace in answers for change in _changes(trace) if math.isfinite(change))
+    largest = max(sizes, default=0.0)
+    texts = "".join(_shaded(t, *answer, largest) for answer in answers)
     tables = "".join(_trace_table(t, *answer) for answer in answers)
     return (
-        f"{paragraph(t.compare.trace_legend)}"
+        f"{_legend(t)}"
         f'<div class="side-by-side">{texts}</div>{paragraph(t.compare.trace_note)}'
         f'<details><summary>{escape(t.compare.trace_table)}</summary><div class="side-by-side">{tables}</div></details>'
     )

@@ -64,6 +64,7 @@ class CompareTexts:
     trace_reward: str
     trace_rise: str
     trace_fall: str
+    trace_shades: str
     trace_legend: str
     trace_end: str
     trace_table: str
@@ -154,7 +155,8 @@ ENGLISH = CompareTexts(
     trace_reward="Score head",
     trace_rise="rises",
     trace_fall="falls",
-    trace_legend="Underlined: where the value moves most. A solid line and + means it rises, a dashed line and − that it falls.",
+    trace_shades="The stronger the shade, the more the value moves at that token. It",
+    trace_legend="Underlined is the tenth of the tokens that moves it most: a solid line and + where it rises, a dashed line and − where it falls.",
     trace_end="(end of the answer: the reward)",
     trace_table="The same as a table",
     trace_every="Every {step}th token is listed.",
@@ -245,7 +247,8 @@ CHINESE = CompareTexts(
     trace_reward="打分",
     trace_rise="上升",
     trace_fall="下降",
-    trace_legend="下划线标出变化最大的地方：实线和 + 表示上升，虚线和 − 表示下降。",
+    trace_shades="底色越深，该词元处的打分变化越大：",
+    trace_legend="下划线标出变化最大的十分之一词元：实线和 + 表示上升，虚线和 − 表示下降。",
     trace_end="（回答结束：奖励分）",
     trace_table="以表格显示",
     trace_every="每 {step} 个词元列出一个。",
