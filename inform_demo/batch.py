@@ -27,7 +27,7 @@ class BatchRow:
     Attributes:
         number: its place in the file, from 1.
         prompt: the last user turn. length_a, length_b: characters of the answers.
-        comparison: None where `error` says why there is none.
+        comparison: None where `fault` says why there is none.
     """
 
     number: int
@@ -36,7 +36,12 @@ class BatchRow:
     response_b: str
     label: Preferred | None = None
     comparison: Comparison | None = None
-    error: str = ""
+    fault: InformError | None = None
+
+    @property
+    def error(self) -> str:
+        """The fault in its own words; empty where there is none."""
+        return str(self.fault or "")
 
 
 @dataclass
@@ -92,14 +97,14 @@ def score_row(scorer: Scorer, row: Mapping[str, Any], columns: Columns, number: 
             readable(row.get(column)) if column else ""
             for column in (columns.prompt, columns.response_a, columns.response_b)
         )
-        return BatchRow(number, prompt, response_a, response_b, error=str(error))
+        return BatchRow(number, prompt, response_a, response_b, fault=error)
     texts = (pair.a.prompt[-1].content, pair.a.response, pair.b.response)
     try:
         comparison = scorer.compare_conversations(pair.a, pair.b)
     except ModelNotReadyError:
         raise
     except InformError as error:
-        return BatchRow(number, *texts, pair.label, error=str(error))
+        return BatchRow(number, *texts, pair.label, fault=error)
     return BatchRow(number, *texts, pair.label, comparison)
 
 

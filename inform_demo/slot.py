@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from inform_demo.errors import InformError, ModelNotReadyError
+from inform_demo.errors import InformError, LoadError, ModelNotReadyError
 from inform_demo.progress import LoadProgress
 from inform_demo.types import Scorer
 
@@ -26,15 +26,20 @@ class SlotStatus:
     """A moment of a slot.
 
     Attributes:
-        detail: why loading failed, in words for the visitor; empty otherwise.
+        failure: why loading failed, where it did.
         elapsed_s: seconds since loading began, or that it took.
         progress: how far loading is; None where it is over, or nobody counts.
     """
 
     state: SlotState
-    detail: str
+    failure: InformError | None
     elapsed_s: float
     progress: LoadProgress | None = None
+
+    @property
+    def detail(self) -> str:
+        """Why loading failed, in the error's own words; empty otherwise."""
+        return str(self.failure or "")
 
 
 class ScorerSlot:
@@ -51,14 +56,14 @@ class ScorerSlot:
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._scorer: Scorer | None = None
-        self._failure = ""
+        self._failure: InformError | None = None
         self._began = time.monotonic()
         self._took_s = 0.0
         self._start()
 
     def _start(self) -> None:
         self._began = time.monotonic()
-        self._failure = ""
+        self._failure = None
         self._finished.clear()
         threading.Thread(target=self._run, name="load-scorer", daemon=True).start()
 
@@ -67,11 +72,11 @@ class ScorerSlot:
             self._scorer = self._load()
         except InformError as error:
             logger.error("The model could not be loaded: %s", error)  # noqa: TRY400 - a typed error says all
-            self._failure = str(error)
+            self._failure = error
         except Exception:
             # Unforeseen errors may carry paths: they belong in the log, not on a public page.
             logger.exception("The model could not be loaded.")
-            self._failure = "The model could not be loaded; the server's log says why."
+            self._failure = LoadError("The model could not be loaded; the server's log says why.")
         self._took_s = time.monotonic() - self._began
         self._finished.set()
 
@@ -79,7 +84,7 @@ class ScorerSlot:
         """What to tell a visitor now; never blocks."""
         if not self._finished.is_set():
             progress = self._progress() if self._progress else None
-            return SlotStatus("loading", "", time.monotonic() - self._began, progress)
+            return SlotStatus("loading", None, time.monotonic() - self._began, progress)
         return SlotStatus("failed" if self._failure else "ready", self._failure, self._took_s)
 
     def get(self, timeout_s: float | None = None) -> Scorer:
@@ -93,7 +98,7 @@ class ScorerSlot:
                 f"The model is still loading ({self.status().elapsed_s:.0f} s so far). Try again soon."
             )
         if self._scorer is None:
-            raise ModelNotReadyError(self._failure)
+            raise ModelNotReadyError(str(self._failure)) from self._failure
         return self._scorer
 
     def retry(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from inform_demo.config import EMBEDDED_MODEL
+from inform_demo.errors import LoadError
 from inform_demo.recipe.evaluation import SubsetResult, evaluation_from_dict
 from inform_demo.ui import about_view
 from inform_demo.ui.handlers import ModelStatus
@@ -114,7 +115,9 @@ def test_another_models_card_says_what_was_chosen_and_why_and_shows_no_results_o
 
 def test_a_model_that_loads_or_failed_is_said_to():
     assert "still loading" in about_view.render_model(ENGLISH, ModelStatus("loading", "m", 1.0))
-    failed = about_view.render_model(ENGLISH, ModelStatus("failed", "m", 1.0, detail="The file is cut short."))
+    failed = about_view.render_model(
+        ENGLISH, ModelStatus("failed", "m", 1.0, failure=LoadError("The file is cut short."))
+    )
     assert "could not be loaded" in failed
     assert "The file is cut short." in failed
 
@@ -164,7 +167,7 @@ def test_both_languages_differ_in_every_sentence():
         about_view.render_model(
             ENGLISH, ready(model=NASTY, precision_reason=NASTY, placement=NASTY, versions={NASTY: NASTY})
         ),
-        about_view.render_model(ENGLISH, ModelStatus("failed", NASTY, 1.0, detail=NASTY)),
+        about_view.render_model(ENGLISH, ModelStatus("failed", NASTY, 1.0, failure=LoadError(NASTY))),
         about_view.render_about(ENGLISH),
         about_view.render_about(CHINESE),
     ],

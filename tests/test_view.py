@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inform_demo.errors import LoadError
 from inform_demo.preference import preference_probability, resolve_preferred
 from inform_demo.progress import LoadProgress, Phase
 from inform_demo.types import Comparison, RewardTrace, Verification
@@ -346,10 +347,10 @@ def test_every_word_of_both_languages_fills_the_same_braces():
         result_view.render_provenance(ENGLISH, outcome(1, 0, model=NASTY)),
         view.render_verdict(ENGLISH, outcome(1, 0, model=NASTY), 0.05),
         view.render_details(ENGLISH, outcome(1, 0, model=NASTY, published=(1.0, 2.0))),
-        view.render_status(ENGLISH, ModelStatus("failed", NASTY, 1.0, detail=NASTY)),
+        view.render_status(ENGLISH, ModelStatus("failed", NASTY, 1.0, failure=LoadError(NASTY))),
         view.render_status(ENGLISH, ModelStatus("loading", NASTY, 1.0)),
         view.render_status(ENGLISH, ModelStatus("ready", "x", 1.0, replace(REPORT, model=NASTY, placement=NASTY))),
-        view.render_announcement(ENGLISH, ModelStatus("failed", NASTY, 1.0, detail=NASTY)),
+        view.render_announcement(ENGLISH, ModelStatus("failed", NASTY, 1.0, failure=LoadError(NASTY))),
     ],
 )
 def test_foreign_text_is_text(markup):

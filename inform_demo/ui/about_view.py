@@ -15,7 +15,7 @@ from inform_demo.recipe.evaluation import Evaluation, SubsetResult, evaluation_f
 from inform_demo.recipe.rewardbench import REWARDBENCH
 from inform_demo.types import LoadReport
 from inform_demo.ui.handlers import ModelStatus
-from inform_demo.ui.texts import Texts
+from inform_demo.ui.texts import Texts, describe_fault
 from inform_demo.ui.view import definitions, describe_verification, paragraph
 
 CARD_URL = f"https://huggingface.co/{INFORM_70B}"
@@ -187,7 +187,7 @@ def render_model(t: Texts, status: ModelStatus) -> str:
     heading = _heading(t.about.model_heading)
     if status.report is None:
         words = t.about.model_loading if status.state == "loading" else t.about.model_failed
-        detail = paragraph(status.detail, "prose") if status.detail else ""
+        detail = paragraph(describe_fault(t, status.failure), "prose") if status.failure else ""
         return f'<div class="about">{heading}{paragraph(words, "prose")}{detail}</div>'
     own = ""
     if status.report.is_embedded:

@@ -12,7 +12,7 @@ from typing import Any
 from inform_demo.batch import BatchRow, BatchRun, BatchSummary, bin_margins, readable
 from inform_demo.batch_files import MOST_BYTES, MOST_ROWS, Table
 from inform_demo.types import LoadReport
-from inform_demo.ui.texts import Texts
+from inform_demo.ui.texts import Texts, describe_fault
 from inform_demo.ui.view import definitions, describe, embedded_warning, format_reward, paragraph
 
 # Longer texts are shortened in the preview and the table, with a mark.
@@ -157,7 +157,8 @@ def table_rows(t: Texts, rows: Sequence[BatchRow], tie_band: float) -> list[list
             round(row.comparison.margin, 3) if row.comparison else None,
             round(row.comparison.preference_probability, 3) if row.comparison else None,
             row.label or "",
-            *(shorten(text) for text in (row.prompt, row.response_a, row.response_b, row.error)),
+            *(shorten(text) for text in (row.prompt, row.response_a, row.response_b)),
+            shorten(describe_fault(t, row.fault)) if row.fault else "",
         ]
         for row in rows
     ]

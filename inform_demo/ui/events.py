@@ -12,9 +12,9 @@ from typing import Any
 
 import gradio as gr
 
-from inform_demo.errors import InformError
+from inform_demo.errors import EmptyTextError, InformError, InputError, InvalidTextError
 from inform_demo.ui.examples import EXAMPLES
-from inform_demo.ui.texts import LANGUAGES, Texts, flatten, resolve_texts
+from inform_demo.ui.texts import LANGUAGES, Texts, describe_fault, flatten, resolve_texts
 from inform_demo.web.metrics import count_fault
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ I18N = gr.I18n(
     }
 )
 
+# What a visitor gave is checked by the page, which says what is wrong with it in their language already.
+SAID_BY_THE_PAGE = {InputError, EmptyTextError, InvalidTextError}
+
 # A piece of the page that is HTML of ours, and how it is rendered in a language.
 Static = tuple[gr.HTML, Callable[[Texts], str]]
 
@@ -46,7 +49,7 @@ def words_of(error: Exception, t: Texts) -> str:
     """An error in words for a visitor; what was not foreseen goes to the log and is not echoed."""
     count_fault(error)
     if isinstance(error, InformError):
-        return str(error)
+        return str(error) if type(error) in SAID_BY_THE_PAGE else describe_fault(t, error)
     logger.error("A request failed.", exc_info=error)
     return t.page.unexpected
 

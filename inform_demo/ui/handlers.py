@@ -11,7 +11,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inform_demo.errors import ConversationTooLongError, EmptyTextError, InputError, InvalidTextError
+from inform_demo.errors import (
+    ConversationTooLongError,
+    EmptyTextError,
+    InformError,
+    InputError,
+    InvalidTextError,
+)
 from inform_demo.progress import LoadProgress
 from inform_demo.slot import ScorerSlot, SlotState
 from inform_demo.types import (
@@ -25,7 +31,7 @@ from inform_demo.types import (
     parse_messages,
 )
 from inform_demo.ui.examples import published_rewards
-from inform_demo.ui.texts import ENGLISH, Texts
+from inform_demo.ui.texts import ENGLISH, Texts, describe_fault
 
 # Far above what any limit of tokens lets through; it keeps a pasted library from being tokenised only to be refused.
 MAX_CHARACTERS = 1_000_000
@@ -78,7 +84,7 @@ class ModelStatus:
     Attributes:
         model: the name to show, known before the model is loaded.
         report: None until the model is ready.
-        detail: why loading failed.
+        failure: why loading failed, where it did.
         progress: how far loading is, where somebody counts.
     """
 
@@ -86,7 +92,7 @@ class ModelStatus:
     model: str
     elapsed_s: float
     report: LoadReport | None = None
-    detail: str = ""
+    failure: InformError | None = None
     progress: LoadProgress | None = None
 
 
@@ -106,7 +112,7 @@ def checked(field: str, value: object, t: Texts) -> str:
     try:
         Message("user", value)
     except InvalidTextError as error:
-        raise InvalidTextError(t.page.in_field.format(field=field, message=error)) from None
+        raise InvalidTextError(t.page.in_field.format(field=field, message=describe_fault(t, error))) from None
     return value
 
 
@@ -228,7 +234,10 @@ def parse_conversation(pasted: object, t: Texts) -> tuple[str, str, str, list[st
         ) from None
     except RecursionError:
         raise InputError(t.compare.paste_bad_json.format(line=1, column=1, reason="nested too deep")) from None
-    messages = list(parse_messages(value))
+    try:
+        messages = list(parse_messages(value))
+    except InputError as error:
+        raise InputError(describe_fault(t, error)) from None
     system = messages.pop(0).content if messages and messages[0].role == "system" else ""
     response_a = messages.pop().content if messages and messages[-1].role == "assistant" else ""
     if not messages:
@@ -253,4 +262,4 @@ def model_status(slot: ScorerSlot, model: str) -> ModelStatus:
     if status.state == "ready":
         report = slot.get(0).report
         return ModelStatus("ready", report.model, status.elapsed_s, report)
-    return ModelStatus(status.state, model, status.elapsed_s, detail=status.detail, progress=status.progress)
+    return ModelStatus(status.state, model, status.elapsed_s, failure=status.failure, progress=status.progress)

@@ -15,7 +15,7 @@ from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, resolve_
 from inform_demo.progress import LoadProgress
 from inform_demo.types import Comparison, LoadReport, Verification
 from inform_demo.ui.handlers import ModelStatus, Outcome
-from inform_demo.ui.texts import Texts
+from inform_demo.ui.texts import Texts, describe_fault
 
 # The scale is the same for every comparison unless a reward is larger, so that bars can be compared by eye.
 SMALLEST_SCALE = 5
@@ -277,7 +277,8 @@ def render_status(t: Texts, status: ModelStatus) -> str:
     waiting = " ".join(filter(None, (describe_bytes(t, status.progress), t.page.loading_hint)))
     checked = status.report.verification if status.report else None
     ready = describe_verification(t, checked) if checked else ""
-    notes = {"loading": waiting, "ready": ready, "failed": f"{t.page.failed_to_load} {status.detail}"}
+    why = describe_fault(t, status.failure) if status.failure else ""
+    notes = {"loading": waiting, "ready": ready, "failed": f"{t.page.failed_to_load} {why}"}
     note = paragraph(notes[status.state].strip(), "badge-note") if notes[status.state] else ""
     return (
         f'<div class="badge badge-{status.state}"><span aria-hidden="true">{icon}</span>'
@@ -287,5 +288,5 @@ def render_status(t: Texts, status: ModelStatus) -> str:
 
 def render_announcement(t: Texts, status: ModelStatus) -> str:
     """The same for a screen reader: changes only when state or phase do, so that it is not read out every second."""
-    detail = f" {status.detail}" if status.detail else ""
-    return f"<p>{escape(_status_words(t, status) + detail)}</p>"
+    why = f" {describe_fault(t, status.failure)}" if status.failure else ""
+    return f"<p>{escape(_status_words(t, status) + why)}</p>"

@@ -136,7 +136,7 @@ def gate(config, n_waiting=0, session=None):
         return PlainTextResponse(await request.body())
 
     app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST"])])
-    door = Door(config, lambda: SlotStatus("ready", "", 1.0), lambda: n_waiting, lambda: 12.3, Stopping())
+    door = Door(config, lambda: SlotStatus("ready", None, 1.0), lambda: n_waiting, lambda: 12.3, Stopping())
     guarded = Gate(app, door)
 
     async def with_session(scope, receive, send):
