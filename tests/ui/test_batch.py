@@ -56,6 +56,22 @@ def test_the_example_file_can_be_scored_as_it_is(page_url, new_page):
     expect(page.locator("#batch-summary")).to_contain_text("of 3 labelled rows")
 
 
+def test_the_table_sorts_by_number(page_url, new_page):
+    words = (1, 21, 3, 120, 5)  # a margin each; as texts, 11.9 would stand before 2
+    data = [{"prompt": "p", "response_a": " ".join(map(str, range(n))), "response_b": "a b c"} for n in words]
+    page = opened(new_page(page_url(FakeScorer()), height=1400), data)
+    run(page).click()
+    expect(page.get_by_text("All 5 rows done.")).to_be_visible()
+    table = page.locator("#batch-table")
+    margin = table.get_by_role("columnheader").filter(has_text="Margin").last
+    numbers = table.get_by_role("row").locator("[role=gridcell]:first-child")
+    for order, due in (("ascending", "13524"), ("descending", "42531")):
+        margin.click()
+        margin.get_by_role("button", name="Open cell menu").click()
+        page.get_by_role("menuitem", name=f"Sort {order}").click()
+        expect(numbers).to_have_text(list(due))
+
+
 def test_a_file_is_read_previewed_scored_and_downloaded(page_url, new_page):
     bad = {"prompt": "p", "response_a": " ", "response_b": NASTY, NASTY: NASTY}
     half = {"prompt": "p", "response_a": "\ud800 half", "response_b": "nul \0"}
