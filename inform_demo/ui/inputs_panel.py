@@ -23,6 +23,8 @@ from inform_demo.ui.examples import EXAMPLES
 from inform_demo.ui.handlers import MAX_EXCHANGES
 from inform_demo.ui.texts import ENGLISH, Texts
 
+_POLL_S = 2.0
+
 
 @dataclass(frozen=True)
 class InputsPanel:
@@ -118,20 +120,23 @@ def build_examples() -> tuple[tuple[gr.Button, ...], gr.HTML]:
 
 def connect_counts(panel: InputsPanel, slot: ScorerSlot) -> None:
     """Count tokens while a visitor writes; the newest text is counted when the one before is done."""
+    poll = gr.Timer(_POLL_S, active=False)
 
-    def count(request: gr.Request, *texts: str) -> tuple[str, str]:
+    def count(request: gr.Request, *texts: str) -> tuple[str, str, gr.Timer]:
         t = texts_of(request)
         try:
             n_a, n_b, limit = handlers.count_tokens(slot, inputs_of(texts, t))
         except InputError:
             n_a, n_b, limit = None, None, 0  # what is wrong with the texts is said when they are compared
-        return view.render_count(t, n_a, limit), view.render_count(t, n_b, limit)
+        # What was written while the model loads is counted as soon as there is a tokenizer.
+        is_loading = slot.status().state == "loading"
+        return view.render_count(t, n_a, limit), view.render_count(t, n_b, limit), gr.Timer(active=is_loading)
 
     gr.on(
-        [field.change for field in panel.fields],
+        [*(field.change for field in panel.fields), poll.tick],
         count,
         list(panel.fields),
-        list(panel.counts),
+        [*panel.counts, poll],
         trigger_mode="always_last",
         **ASIDE,
     )
