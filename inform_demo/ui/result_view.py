@@ -97,8 +97,9 @@ def _trace_table(t: Texts, letter: str, name: str, trace: RewardTrace) -> str:
 def _legend(t: Texts) -> str:
     sample = f'style="--shade:{MOST_SHADE_PERCENT}%"'
     kinds = (("rise", t.compare.trace_rise), ("fall", t.compare.trace_fall))
-    samples = ", ".join(f'<span class="{kind}" {sample}>{escape(word)}</span>' for kind, word in kinds)
-    return f'<p class="note">{escape(t.compare.trace_shades)} {samples}. {escape(t.compare.trace_legend)}</p>'
+    rises, falls = (f'<span class="{kind}" {sample}>{escape(word)}</span>' for kind, word in kinds)
+    shades = escape(t.compare.trace_shades).format(rises=rises, falls=falls)
+    return f'<p class="note">{shades} {escape(t.compare.trace_legend)}</p>'
 
 
 def render_trace(t: Texts, outcome: Outcome) -> str:
