@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Makes a checkpoint like the embedded one: two trainings, their average, small storage, evaluation. The one that ships so far
-# is the first of these trainings alone (inform_demo/embedded/README.md).
+# Makes a checkpoint like the embedded one: two trainings, their average, small storage, evaluation side by side.
 #
-#   examples/rebuild_embedded.sh TRAIN.jsonl.gz EVAL.jsonl.gz WORK    about three hours on two cores
+#   examples/rebuild_embedded.sh TRAIN.jsonl.gz EVAL.jsonl.gz WORK    about four hours on two cores
 #   examples/rebuild_embedded.sh --small WORK                         the same steps on 200 sums, in minutes; worth nothing
 #
 # A run that is stopped goes on where it was: start it again with the same WORK folder. The result is WORK/embedded.
@@ -20,9 +19,9 @@ if [ "${1:-}" = --small ]; then
 else
   train=${1:?pairs to train on} eval=${2:?pairs to evaluate on} work=${3:?a folder to work in}
   mkdir -p "$work"
-  first=(--epochs 1.6)
-  second=(--epochs 1.0 --max-tokens 640 --mismatched-fraction 0.05)
-  common=(--learning-rate 1.5e-4 --skip-invalid)
+  first=(--epochs 1.3)
+  second=(--epochs 1.0 --batch-size 8 --micro-batch-size 8 --save-steps 250)
+  common=(--learning-rate 1.5e-4 --max-tokens 640 --magnitude-weights 1 2 3 --loss-scale 0.5 --skip-invalid)
 fi
 step() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
 
@@ -36,8 +35,8 @@ step "The base: the first 8 layers of SmolLM2-135M-Instruct and a fresh score he
 step "First training"
 [ -d "$work/v1/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v1" "${common[@]}" "${first[@]}" --seed 0
 
-step "Second training: another order"
-[ -d "$work/v2/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v2" "${common[@]}" "${second[@]}" --seed 5
+step "Second training: another order, and half as many pairs a step"
+[ -d "$work/v2/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v2" "${common[@]}" "${second[@]}" --seed 1
 
 step "Their average"
 [ -d "$work/merged" ] || inform-demo merge "$work/v1/model" "$work/v2/model" --weight 0.5 --output "$work/merged"
@@ -53,4 +52,5 @@ for name in v1/model v2/model embedded; do
     --output "$work/${name%/*}.json" --markdown "$work/${name%/*}.md" --plot "$work/${name%/*}.png"
 done
 cp "$work/embedded.json" "$work/embedded/results.json"
+python "$here/compare_results.py" "$work"/{v1,v2,embedded}.json | tee "$work/side-by-side.md"
 step "done: $work/embedded"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
-from inform_demo.config import ServeConfig
+from inform_demo.config import EMBEDDED_MODEL, ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
 from tests.doubles import FakeScorer
@@ -43,3 +44,26 @@ def test_call_the_api(capsys, monkeypatch):
         assert "'margin': -0.2" in capsys.readouterr().out
     finally:
         demo.close(verbose=False)
+
+
+def test_compare_results(capsys, monkeypatch, tmp_path):
+    results = json.loads((EMBEDDED_MODEL / "results.json").read_text(encoding="utf-8"))
+    first, *others = results["subsets"]
+    better = {**results, "subsets": [{**first, "n_won": first["n_won"] + 0.1 * first["n"]}, *others]}
+    for name, value in (("v1", results), ("v2", better), ("odd", {**results, "subsets": others})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    script = str(EXAMPLES / "compare_results.py")
+    monkeypatch.setattr(sys, "argv", [script, "v1.json", "v2.json"])
+    runpy.run_path(script)
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["set (n)", "v1", "v2"]
+    table = {name: [float(value) for value in values] for name, *values in lines[2:]}
+    n_sets = len(results["subsets"])
+    assert len(table) == n_sets + 4
+    v1, v2 = table["**mean over the sets**"]
+    assert v2 - v1 == pytest.approx(0.1 / n_sets, abs=1e-3)
+    assert v1 == pytest.approx(sum(subset["accuracy"] for subset in results["subsets"]) / n_sets, abs=1e-3)
+    monkeypatch.setattr(sys, "argv", [script, "v1.json", "odd.json"])
+    with pytest.raises(SystemExit, match="different sets"):
+        runpy.run_path(script)
