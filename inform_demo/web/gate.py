@@ -166,7 +166,7 @@ class Gate:
             return JSONResponse({"status": "alive"})
         if scope["path"] == "/readyz":
             status = self._door.status()
-            state = "stopping" if self._door.stopping.is_asked else status.state
+            state = "stopping" if self._door.stopping.is_asked else status.readiness
             report = {"state": state, "detail": status.detail, "elapsed_s": round(status.elapsed_s, 1)}
             return JSONResponse(report, 200 if state == "ready" else 503)
         if scope["path"] == "/metrics" and self._door.config.metrics:
