@@ -1,9 +1,10 @@
 """Anything at all, into every parser that a stranger's bytes reach: each gives a value or a named fault, and soon.
 
-    python benchmarks/fuzz_inputs.py [--inputs 100000]
+    python benchmarks/fuzz_inputs.py [--kind parsers] [--inputs 100000]
+    python benchmarks/fuzz_inputs.py --kind share-links --inputs 10000
 
 The parsers of pasted conversations, of batch files and of API messages; the depth of JSON and the routes of the gate.
-Share links are read in the browser only; tests/ui has hostile ones. Inputs are Hypothesis' own and damaged valid ones.
+Share links are read in the browser only, and need Chromium. Inputs are Hypothesis' own and damaged valid ones.
 """
 
 from __future__ import annotations
@@ -93,24 +94,36 @@ TARGETS: dict[str, tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]
 }
 
 
+def run_many(name: str, strategy: st.SearchStrategy[Any], target: Callable[..., None], n_inputs: int) -> None:
+    """Give a target so many inputs; a failure ends with Hypothesis' smallest example."""
+    n_run = 0
+
+    @settings(max_examples=n_inputs, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def run(values: tuple[Any, ...]) -> None:
+        nonlocal n_run
+        n_run += 1
+        target(*values)
+
+    began = time.monotonic()
+    run()
+    print(f"{name}: {n_run:,} inputs in {time.monotonic() - began:.0f} s, no crash and no hang")
+
+
 def main() -> None:
-    """Run all targets; a failure ends with Hypothesis' smallest example."""
+    """Run all targets of a kind."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=("parsers", "share-links"), default="parsers")
     parser.add_argument("--inputs", type=int, default=100_000)
-    n_each = max(1, parser.parse_args().inputs // len(TARGETS))
+    options = parser.parse_args()
+    if options.kind == "share-links":
+        from fuzz_links import LINKS, link_checker
+
+        with link_checker() as check:
+            run_many("share links", LINKS, check, options.inputs)
+        return
     for name, (target, strategies) in TARGETS.items():
-        n_run = 0
-
-        @settings(max_examples=n_each, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(st.tuples(*strategies))
-        def run(values: tuple[Any, ...]) -> None:
-            nonlocal n_run
-            n_run += 1
-            target(*values)  # noqa: B023 - it runs within this turn of the loop
-
-        began = time.monotonic()
-        run()
-        print(f"{name}: {n_run:,} inputs in {time.monotonic() - began:.0f} s, no crash and no hang")
+        run_many(name, st.tuples(*strategies), target, max(1, options.inputs // len(TARGETS)))
 
 
 if __name__ == "__main__":

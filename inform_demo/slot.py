@@ -29,12 +29,19 @@ class SlotStatus:
         failure: why loading failed, where it did.
         elapsed_s: seconds since loading began, or that it took.
         progress: how far loading is; None where it is over, or nobody counts.
+        is_stuck: the scorer is there, but a pass of it hangs.
     """
 
     state: SlotState
     failure: InformError | None
     elapsed_s: float
     progress: LoadProgress | None = None
+    is_stuck: bool = False
+
+    @property
+    def readiness(self) -> str:
+        """What to tell whoever sends visitors here: the state, or "stuck" while nobody could be answered."""
+        return "stuck" if self.is_stuck else self.state
 
     @property
     def detail(self) -> str:
@@ -85,7 +92,9 @@ class ScorerSlot:
         if not self._finished.is_set():
             progress = self._progress() if self._progress else None
             return SlotStatus("loading", None, time.monotonic() - self._began, progress)
-        return SlotStatus("failed" if self._failure else "ready", self._failure, self._took_s)
+        if self._scorer is None:
+            return SlotStatus("failed", self._failure, self._took_s)
+        return SlotStatus("ready", None, self._took_s, is_stuck=self._scorer.is_stuck)
 
     def get(self, timeout_s: float | None = None) -> Scorer:
         """The scorer, waiting for it while it loads.

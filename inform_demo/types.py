@@ -279,24 +279,22 @@ class Scorer(Protocol):
     @property
     def report(self) -> LoadReport:
         """Which model scores, and how."""
-        ...
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a pass hangs, so that no request can be answered for now."""
 
     def count_tokens(self, conversation: Conversation) -> int:
         """Tokens of the rendered conversation, also of one over the limit."""
-        ...
 
     def score(self, conversations: Sequence[Conversation], *, in_one_forward: bool = False) -> list[Reward]:
         """One reward a conversation, in order; those with one prompt, or all of them, go through one forward."""
-        ...
 
     def compare(self, prompt: str, response_a: str, response_b: str, system: str | None = None) -> Comparison:
         """Score two answers to one prompt together."""
-        ...
 
     def compare_conversations(self, a: Conversation, b: Conversation) -> Comparison:
         """Score two whole conversations with one prompt."""
-        ...
 
     def trace_conversations(self, a: Conversation, b: Conversation) -> tuple[Comparison, RewardTrace, RewardTrace]:
         """The same, with the score head read at every token of both answers in the same forward."""
-        ...

@@ -36,6 +36,9 @@ class FakeScorer:
         delay_s: how long every comparison takes; ends early when `released` is set.
         error: raised by every call while it is set.
         is_embedded: what the report says.
+
+    Attributes:
+        is_stuck: as if a pass hung.
     """
 
     def __init__(self, delay_s: float = 0.0, error: Exception | None = None, is_embedded: bool = True) -> None:
@@ -45,6 +48,7 @@ class FakeScorer:
         self.conversations: list[tuple[Conversation, Conversation]] = []
         self.started = threading.Event()
         self.released = threading.Event()
+        self.is_stuck = False
         self.n_running = 0
         self.most_running = 0
         self._report = replace(REPORT, is_embedded=is_embedded)

@@ -108,6 +108,14 @@ def test_progress_is_told_while_it_loads_and_not_after():
     assert slot.status().progress is None
 
 
+def test_a_scorer_that_hangs_is_there_and_not_ready_for_anyone():
+    scorer = FakeScorer()
+    slot = ScorerSlot(lambda: scorer)
+    slot.get(10)
+    for scorer.is_stuck, readiness in ((True, "stuck"), (False, "ready")):
+        assert (slot.status().state, slot.status().readiness) == ("ready", readiness)
+
+
 def test_without_a_tracker_nothing_is_counted():
     load = Loader()
     assert ScorerSlot(load).status().progress is None

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -29,6 +30,7 @@ from inform_demo.web.limits import Buckets
 from inform_demo.web.logs import REQUEST_ID, new_request_id
 from inform_demo.web.routes import Kind, is_served, kind_of
 from inform_demo.web.stopping import Stopping
+from inform_demo.web.stumbles import serve_or_refuse
 from inform_demo.web.uploads import serve_upload
 
 logger = logging.getLogger(__name__)
@@ -147,10 +149,10 @@ class Gate:
             response = self._turn_away(error)
         if response is not None:
             await response(scope, receive, sealed)
-        elif kind_of(scope["method"], scope["path"]) is Kind.UPLOAD:
-            await serve_upload(self._app, scope, receive, sealed)
-        else:
-            await self._app(scope, receive, sealed)
+            return
+        is_upload = kind_of(scope["method"], scope["path"]) is Kind.UPLOAD
+        app = partial(serve_upload, self._app) if is_upload else self._app
+        await serve_or_refuse(app, scope, receive, sealed)
 
     def _turn_away(self, error: _RefusedError | BodyError) -> Response:
         if isinstance(error, _RefusedError):
@@ -166,7 +168,7 @@ class Gate:
             return JSONResponse({"status": "alive"})
         if scope["path"] == "/readyz":
             status = self._door.status()
-            state = "stopping" if self._door.stopping.is_asked else status.state
+            state = "stopping" if self._door.stopping.is_asked else status.readiness
             report = {"state": state, "detail": status.detail, "elapsed_s": round(status.elapsed_s, 1)}
             return JSONResponse(report, 200 if state == "ready" else 503)
         if scope["path"] == "/metrics" and self._door.config.metrics:

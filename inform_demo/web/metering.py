@@ -111,6 +111,11 @@ class MeteredScorer:
         """Which model scores, and how."""
         return self._scorer.report
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a pass hangs."""
+        return self._scorer.is_stuck
+
     def count_tokens(self, conversation: Conversation) -> int:
         """Tokens of the rendered conversation; costs nothing worth counting."""
         return self._scorer.count_tokens(conversation)

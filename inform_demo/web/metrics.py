@@ -28,7 +28,7 @@ TOKENS = Counter("inform_tokens", "Tokens computed; those that answers share cou
 FAULTS = Counter("inform_faults", "Requests answered with a fault, by its type.", ["kind"], registry=REGISTRY)
 REFUSED = Counter("inform_refused", "Requests turned away at the door, by reason.", ["reason"], registry=REGISTRY)
 QUEUE_LENGTH = Gauge("inform_queue_length", "Requests that wait for the model.", registry=REGISTRY)
-READY = Gauge("inform_ready", "1 where the model is loaded.", registry=REGISTRY)
+READY = Gauge("inform_ready", "1 where the model is loaded and no pass of it hangs.", registry=REGISTRY)
 
 
 def watch(queue_length: Callable[[], int], is_ready: Callable[[], bool]) -> None:

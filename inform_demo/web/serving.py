@@ -82,7 +82,7 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
     slot: ScorerSlot = demo.slot  # type: ignore[attr-defined]
     view = QueueView(demo)
     meter(demo, view, stopping, config.log_texts)
-    metrics.watch(view.length, lambda: slot.status().state == "ready")
+    metrics.watch(view.length, lambda: slot.status().readiness == "ready")
     door = Door(config, slot.status, view.length, view.wait_s, stopping)
     middleware = {"middleware": [Middleware(Gate, door=door)]}
     block = not options.pop("prevent_thread_lock", False)

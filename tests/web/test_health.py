@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inform_demo.config import ServeConfig
 from inform_demo.errors import CheckpointError, NonFiniteRewardError
+from inform_demo.scoring import RewardScorer
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import Conversation, Message, build_conversations
 from inform_demo.web import metrics
@@ -48,6 +49,29 @@ def test_a_model_that_cannot_be_loaded_is_never_ready_and_says_why(serve):
     response = httpx.get(f"{url}readyz")
     assert (response.status_code, response.json()["detail"]) == (503, "config.json is missing.")
     assert httpx.get(f"{url}healthz").status_code == 200
+
+
+def test_a_pass_that_hangs_is_not_ready_until_it_comes_back(serve, embedded_scorer):
+    parts = embedded_scorer._model, embedded_scorer._chat, embedded_scorer.report
+    scorer = RewardScorer(*parts, forward_timeout_s=0.1)
+    url = serve(MeteredScorer(scorer), ServeConfig(metrics=True))
+
+    def readiness():
+        response = httpx.get(f"{url}readyz")
+        return response.status_code, response.json()["state"], read_metrics(url)["inform_ready",]
+
+    assert readiness() == (200, "ready", 1)
+    released = threading.Event()
+    hook = scorer._model.score.register_forward_pre_hook(lambda *_: released.wait(60) and None)
+    try:
+        assert "event: error" in answer(url, ask(url))
+        assert readiness() == (503, "stuck", 0)
+        assert httpx.get(f"{url}healthz").json() == {"status": "alive"}
+    finally:
+        released.set()
+        hook.remove()
+    scorer._runner._watchdog._late.result(60)
+    assert readiness() == (200, "ready", 1)
 
 
 def read_metrics(url):
