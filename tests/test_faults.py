@@ -65,9 +65,10 @@ def test_numbers_are_those_of_the_error():
     chinese = describe_fault(CHINESE, ConversationTooLongError(9_000, 8_192))
     assert "9,000" in chinese
     assert "8,192" in chinese
+    chinese = describe_fault(CHINESE, errors.NoRoomError(9_000, 3 * 2**30, 2**29, 1_234))
+    assert all(number in chinese for number in ("9,000", "3,072 MiB", "512 MiB", "1,234"))
     chinese = describe_fault(CHINESE, errors.NotEnoughMemoryError(3 * 2**30, 2**29, "this machine", "Use int8."))
-    assert "3.0 GiB" in chinese
-    assert "0.5 GiB" in chinese
+    assert "3.0 GiB on this machine, where 0.5 GiB are free. Use int8." in chinese
 
 
 def test_what_the_page_says_itself_is_said_once():

@@ -25,8 +25,8 @@ CHINESE = {
     "LoadError": "模型无法加载。",
     "MissingDependencyError": "缺少软件包 {package}。请运行：{install}",
     "CheckpointError": "找不到模型文件，或者文件不完整、已损坏、属于其他架构。",
-    "NotEnoughMemoryError": "内存不足：模型需要 {needed_gib:,.1f} GiB，可用 {available_gib:,.1f} GiB。",
-    "NotEnoughDiskError": "磁盘空间不足：需要 {needed_gib:,.1f} GiB，可用 {available_gib:,.1f} GiB。",
+    "NotEnoughMemoryError": "内存不足，放不下这个模型。",
+    "NotEnoughDiskError": "磁盘空间不足，放不下所需的文件。",
     "DownloadError": "下载中断，已完整下载的文件会保留。",
     "ScoringError": "打分失败。",
     "ModelNotReadyError": "模型尚未就绪，请稍后再试。",
@@ -60,8 +60,7 @@ def describe(words: Mapping[str, str], detail: str, error: InformError) -> str:
         return str(error)
     if "{" not in sentence:
         return detail.format(words=sentence, message=error)
-    values = dict(vars(error))
-    for name, value in vars(error).items():
-        if name.endswith("_bytes"):
-            values |= {name.replace("_bytes", "_gib"): value / 2**30, name.replace("_bytes", "_mib"): value / 2**20}
-    return sentence.format(**values)
+    in_mib = {
+        f"{name.removesuffix('bytes')}mib": n / 2**20 for name, n in vars(error).items() if name.endswith("_bytes")
+    }
+    return sentence.format(**vars(error), **in_mib)
