@@ -22,7 +22,7 @@ _WORDS = "The request does not fit what /gradio_api/openapi.json describes."
 
 
 async def serve_or_refuse(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let the app answer; where it stumbles before it has begun, 400, and in a stream of events, one that says so."""
+    """Let the app answer; where it stumbles before it has begun, 400; a stream of events ends where it stumbles."""
     content_type: str | None = None
 
     async def watched(message: Message) -> None:
@@ -39,11 +39,11 @@ async def serve_or_refuse(app: ASGIApp, scope: Scope, receive: Receive, send: Se
         _log(scope, error)
         await JSONResponse({"detail": _WORDS, "error": _WORDS}, 400)(scope, receive, send)
     except RuntimeError as error:
-        # Starlette's way to say that a route refused what it had begun to answer: the name of an event, say.
+        # Starlette's way to say that a route refused what it had begun to answer. Gradio has told the client by then.
         if error.__cause__ is None or not (content_type or "").startswith("text/event-stream"):
             raise
         _log(scope, error.__cause__)
-        await send({"type": "http.response.body", "body": b"event: error\ndata: null\n\n", "more_body": False})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _log(scope: Scope, error: BaseException) -> None:
