@@ -4,8 +4,8 @@
 
 The embedded model behind a server in a process of its own, asked over loopback as `curl` would. Each client has texts
 of its own, whose rewards were computed here beforehand: an answer that is another's, or damaged, has other bits. Memory
-is the server's resident set after a warm-up of a fifth of the time. Runs of a minute and more are written to
-benchmarks/results/.
+is the server's resident set after a warm-up of a fifth of the time. A server that ends, or does not end when it is told
+to, is a lost answer too. Runs of a minute and more are written to benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 
 import httpx
 import psutil
-from common import RESULTS, describe_hardware, p90
+from common import Report, p90
 
 from inform_demo.config import ModelConfig
 from inform_demo.scoring import RewardScorer
@@ -41,6 +40,8 @@ class Tally:
     def growth(self, warm_s: float) -> float:
         """By what share the median of the last fifth is above that of the first fifth after the warm-up."""
         warm = [size for at, size in self.memory_bytes if at >= warm_s]
+        if not warm:
+            return 0.0
         part = max(1, len(warm) // 5)
         return statistics.median(warm[-part:]) / statistics.median(warm[:part]) - 1
 
@@ -68,6 +69,7 @@ async def visit(
                 answer = await ask(client, texts)
             except (httpx.HTTPError, ValueError) as error:
                 tally.wrong.append(f"lost: {error!r}"[:300])
+                await asyncio.sleep(0.5)
                 continue
             tally.latencies_s.append(time.monotonic() - began)
             if (answer["reward_a"], answer["reward_b"]) == expected:
@@ -76,22 +78,27 @@ async def visit(
                 tally.wrong.append(f"crossed: {answer} instead of {expected}")
 
 
-async def hammer(url: str, server: psutil.Process, n_clients: int, duration_s: float, scorer: RewardScorer) -> Tally:
+async def hammer(
+    url: str, server: psutil.Process, n_clients: int, duration_s: float, scorer: RewardScorer, tally: Tally
+) -> None:
     """All clients at once, and the server's memory meanwhile."""
     cases = [(f"Client {i} asks?", f"The answer to {i}.", "No answer. " * (1 + i % 7)) for i in range(n_clients)]
     rewards = [(c.reward_a, c.reward_b) for c in (scorer.compare(*texts) for texts in cases)]
     assert len(set(rewards)) == n_clients, "texts must tell clients apart"
-    tally, began = Tally(), time.monotonic()
+    began = time.monotonic()
     until = began + duration_s
 
     async def watch() -> None:
         while time.monotonic() < until:
-            tally.memory_bytes.append((time.monotonic() - began, server.memory_info().rss))
+            try:
+                tally.memory_bytes.append((time.monotonic() - began, server.memory_info().rss))
+            except psutil.Error:
+                tally.wrong.append("the server ended")
+                return
             await asyncio.sleep(min(1.0, duration_s / 50))
 
     visits = [visit(url, texts, expected, until, tally) for texts, expected in zip(cases, rewards, strict=True)]
     await asyncio.gather(watch(), *visits)
-    return tally
 
 
 def start_server(n_clients: int) -> tuple[subprocess.Popen[bytes], str]:
@@ -100,9 +107,11 @@ def start_server(n_clients: int) -> tuple[subprocess.Popen[bytes], str]:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     settings = {"INFORM_PORT": port, "INFORM_MAX_QUEUE": str(2 * n_clients), "INFORM_RATE_LIMIT": "0"}
+    # What is set for another server, such as its model, is not for this one.
+    settings |= {name: value for name, value in os.environ.items() if not name.startswith("INFORM_")}
     # Not a pipe: nobody reads it, and a full one would stop the server.
     process = subprocess.Popen(
-        [sys.executable, "-m", "inform_demo", "serve"], env=os.environ | settings, stdout=subprocess.DEVNULL,
+        [sys.executable, "-m", "inform_demo", "serve"], env=settings, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}/"
@@ -115,44 +124,57 @@ def start_server(n_clients: int) -> tuple[subprocess.Popen[bytes], str]:
     raise RuntimeError(f"The server ended with {process.returncode}.")
 
 
+def stop_server(process: subprocess.Popen[bytes], tally: Tally) -> None:
+    """End it as whoever runs it would."""
+    process.terminate()
+    try:
+        process.wait(120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        tally.wrong.append("the server did not end when it was told to")
+
+
+def describe(tally: Tally, options: argparse.Namespace) -> list[str]:
+    """The table."""
+    latency = memory = growth = "none"
+    if tally.latencies_s:
+        latency = f"{statistics.median(tally.latencies_s):.2f} / {p90(tally.latencies_s):.2f}"
+    if tally.memory_bytes:
+        memory = f"{tally.memory_bytes[-1][1] / 2**20:.0f}"
+        growth = f"{tally.growth(60 * options.minutes / 5):+.1%}"
+    rows = {
+        "clients": options.clients,
+        "minutes": f"{options.minutes:g}",
+        "right answers": f"{tally.n_right:,}",
+        "lost or crossed": len(tally.wrong),
+        "latency, s, median / ninth decile": latency,
+        "resident memory at the end, MiB": memory,
+        "growth after the warm-up": growth,
+    }
+    return ["| | |", "| --- | ---: |", *(f"| {name} | {value} |" for name, value in rows.items())]
+
+
 def main() -> None:
     """Run, print, write; exit code 1 where an answer was lost or crossed, or memory grew by more than 5 %."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=10)
     options = parser.parse_args()
-    scorer = RewardScorer.load(ModelConfig())
+    scorer, duration_s = RewardScorer.load(ModelConfig()), 60 * options.minutes
     process, url = start_server(options.clients)
+    tally = Tally()
     try:
-        duration_s = 60 * options.minutes
-        tally = asyncio.run(hammer(url, psutil.Process(process.pid), options.clients, duration_s, scorer))
+        asyncio.run(hammer(url, psutil.Process(process.pid), options.clients, duration_s, scorer, tally))
     finally:
-        process.terminate()
-        process.wait(60)
-    growth = tally.growth(duration_s / 5)
-    sizes = [size for _, size in tally.memory_bytes]
-    latency = f"{statistics.median(tally.latencies_s):.2f} / {p90(tally.latencies_s):.2f}"
-    rows = {
-        "clients": options.clients,
-        "minutes": options.minutes,
-        "right answers": f"{tally.n_right:,}",
-        "lost or crossed": len(tally.wrong),
-        "latency, s, median / ninth decile": latency,
-        "resident memory at the end, MiB": f"{sizes[-1] / 2**20:.0f}",
-        "growth after the warm-up": f"{growth:+.1%}",
-    }
-    now = datetime.now(UTC)
-    lines = [
-        f"# Load on {describe_hardware()}, {now:%Y-%m-%d}",
-        f"\n`python benchmarks/bench_load.py --clients {options.clients} --minutes {options.minutes:g}`\n",
-        "| | |\n| --- | ---: |",
-        *(f"| {name} | {value} |" for name, value in rows.items()),
-    ]
-    text = "\n".join(lines) + "\n"
-    print(text, *tally.wrong[:10], sep="\n")
-    if options.minutes >= 1:
-        (RESULTS / f"load-{options.clients}-clients-{now:%Y-%m-%d}.md").write_text(text, encoding="utf-8")
-    sys.exit(bool(tally.wrong) or (growth > 0.05 and options.minutes >= 1))
+        stop_server(process, tally)
+    is_trial = options.minutes < 1
+    report = Report(f"load {options.clients} clients", "Load", is_trial=is_trial)
+    report.add(f"`python benchmarks/bench_load.py --clients {options.clients} --minutes {options.minutes:g}`", "")
+    report.add(*describe(tally, options))
+    print(*tally.wrong[:10], sep="\n")
+    has_grown = not is_trial and bool(tally.memory_bytes) and tally.growth(duration_s / 5) > 0.05
+    sys.exit(bool(tally.wrong) or not tally.n_right or has_grown)
 
 
 if __name__ == "__main__":

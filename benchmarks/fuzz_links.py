@@ -65,7 +65,9 @@ VALUE: st.SearchStrategy[Any] = st.recursive(
 NO_TEXT = VALUE.filter(lambda value: not isinstance(value, str))
 # One place that holds no text; too few or too many; an object that Gradio would take for an update.
 ALMOST = st.one_of(
-    st.builds(lambda texts, i, value: [*texts[:i], value, *texts[i + 1 :]], TEXTS, st.integers(0, N_TEXTS - 1), NO_TEXT),
+    st.builds(
+        lambda texts, i, value: [*texts[:i], value, *texts[i + 1 :]], TEXTS, st.integers(0, N_TEXTS - 1), NO_TEXT
+    ),
     st.lists(TEXT, max_size=2 * N_TEXTS).filter(lambda texts: len(texts) != N_TEXTS),
     st.just([{"__type__": "update", "value": HOSTILE[0]}] * N_TEXTS),
     VALUE.filter(lambda value: not isinstance(value, list)),
@@ -94,7 +96,9 @@ BROKEN = st.one_of(
 )
 # A code, and the texts it has to give.
 LINKS: st.SearchStrategy[tuple[str, list[str] | None]] = st.one_of(
-    TEXTS.map(lambda texts: (pack(texts), texts)), BROKEN.map(lambda code: (code, None)), BROKEN.map(lambda c: (c, None))
+    TEXTS.map(lambda texts: (pack(texts), texts)),
+    BROKEN.map(lambda code: (code, None)),
+    BROKEN.map(lambda c: (c, None)),
 )
 
 

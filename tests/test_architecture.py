@@ -45,7 +45,21 @@ UI_GRADIO = [
 WEB_GROUND = ["web.metrics"]
 WEB_PLAIN = [
     f"web.{name}"
-    for name in (*("logs", "limits", "access", "bodies", "patience", "routes", "stopping", "uploads", "gate", "zero"),)
+    for name in (
+        *(
+            "logs",
+            "limits",
+            "access",
+            "bodies",
+            "patience",
+            "routes",
+            "stopping",
+            "stumbles",
+            "uploads",
+            "gate",
+            "zero",
+        ),
+    )
 ]
 WEB_GRADIO = ["web.metering", "web.serving"]
 UI = [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)]

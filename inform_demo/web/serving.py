@@ -60,6 +60,9 @@ def launch_options(config: ServeConfig) -> dict[str, Any]:
         "ssr_mode": False,
         "pwa": False,
         "mcp_server": config.mcp,
+        # Else Gradio asks its own page once, and where that takes more than three seconds ends the process. On a slow
+        # machine that is loading a model it can take longer.
+        "_frontend": False,
     }
 
 

@@ -2,27 +2,30 @@
 
 Gradio checks little of what it is sent. An argument too few, a function or an event that there is not, a form without a
 file is an exception in its code: a status that blames the server, and a traceback that anyone could fill the log with.
-Knows ASGI's messages and what Gradio raises; knows no route.
+Knows ASGI's messages; knows no route.
 """
 
 from __future__ import annotations
 
 import logging
+import traceback
+from pathlib import Path
 
-from gradio.route_utils import FnIndexInferError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
 # What code raises that trusts its input. Handlers of the page do not come by here: the queue answers for theirs.
-_STUMBLES = (AttributeError, KeyError, TypeError, ValueError, FnIndexInferError)
+_STUMBLES = (AttributeError, KeyError, TypeError, ValueError)
+
+_EVENTS = "text/event-stream"
 
 _WORDS = "The request does not fit what /gradio_api/openapi.json describes."
 
 
 async def serve_or_refuse(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let the app answer; where it stumbles before it has begun, 400, and in a stream of events, one that says so."""
+    """Let the app answer; where it stumbles before it has begun, 400; a stream of events ends where it stumbles."""
     content_type: str | None = None
 
     async def watched(message: Message) -> None:
@@ -33,20 +36,24 @@ async def serve_or_refuse(app: ASGIApp, scope: Scope, receive: Receive, send: Se
 
     try:
         await app(scope, receive, watched)
-    except _STUMBLES as error:
-        if content_type is not None:
+    except Exception as error:
+        if content_type is None and _is_stumble(error):
+            _log(scope, error)
+            await JSONResponse({"detail": _WORDS, "error": _WORDS}, 400)(scope, receive, send)
+        elif isinstance(error, RuntimeError) and error.__cause__ and (content_type or "").startswith(_EVENTS):
+            # Starlette's way to say that a route refused what it had begun to answer. Gradio has told the client.
+            _log(scope, error.__cause__)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
             raise
-        _log(scope, error)
-        await JSONResponse({"detail": _WORDS, "error": _WORDS}, 400)(scope, receive, send)
-    except RuntimeError as error:
-        # Starlette's way to say that a route refused what it had begun to answer: the name of an event, say.
-        if error.__cause__ is None or not (content_type or "").startswith("text/event-stream"):
-            raise
-        _log(scope, error.__cause__)
-        await send({"type": "http.response.body", "body": b"event: error\ndata: null\n\n", "more_body": False})
+
+
+def _is_stumble(error: Exception) -> bool:
+    return isinstance(error, _STUMBLES) or type(error).__module__.startswith("gradio.")
 
 
 def _log(scope: Scope, error: BaseException) -> None:
-    """By its type only: the message may quote what was sent."""
-    given = {"method": scope["method"], "path": scope["path"][:200], "kind": type(error).__name__}
-    logger.warning("A request did not fit.", extra=given)
+    """By its type and the line that raised it only: the message may quote what was sent."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    given = {"kind": type(error).__name__, "at": f"{Path(frame.filename).name}:{frame.lineno}"}
+    logger.warning("A request did not fit.", extra={"method": scope["method"], "path": scope["path"][:200], **given})

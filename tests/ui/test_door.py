@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from inform_demo.config import ServeConfig
 from tests.doubles import FakeScorer
-from tests.ui.test_page import answer_a, compare, fill, verdict
+from tests.ui.test_page import answer_a, compare, fill, turned_away, verdict
 
 pytestmark = pytest.mark.browser
 
@@ -49,20 +49,10 @@ def test_a_visitor_who_asks_too_fast_is_told_when_to_come_back_and_keeps_the_tex
 
 
 def test_a_full_queue_says_when_to_come_back(page_url, new_page):
-    scorer = FakeScorer(delay_s=30)
-    url = page_url(scorer, ServeConfig(max_queue=1))
-    for i in range(3):
-        page = new_page(url)
-        fill(page, "which?", "one", "two")
-        compare(page).click()
-        if i == 0:
-            assert scorer.started.wait(10)
-        if i == 1:
-            expect(page.get_by_text("You are number 1 of 1 in the queue.")).to_be_visible()
-    expect(
-        page.get_by_text(re.compile(r"All 1 places in the queue are taken\. Come back in about \d+ s"))
-    ).to_be_visible()
-    expect(answer_a(page)).to_have_value("one")
+    scorer = FakeScorer()
+    _, late = turned_away(scorer, page_url, new_page)
+    words = re.compile(r"All 1 places in the queue are taken\. Come back in about \d+ s")
+    expect(late.get_by_text(words)).to_be_visible()
     scorer.released.set()
 
 

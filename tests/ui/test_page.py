@@ -316,8 +316,13 @@ def test_two_visitors_are_served_one_at_a_time_and_see_only_their_own(page_url, 
     assert scorer.most_running == 1
 
 
-def test_a_full_queue_turns_away_with_words_and_keeps_the_text(page_url, new_page):
-    scorer = FakeScorer(delay_s=30)
+def turned_away(scorer: FakeScorer, page_url, new_page) -> tuple[Page, Page]:
+    """Three visitors of a page with one place: the first is being served, the last finds it taken.
+
+    Returns:
+        Who waits, and who was turned away; all are served once `scorer.released` is set.
+    """
+    scorer.delay_s = 30
     url = page_url(scorer, ServeConfig(max_queue=1))
     pages = [new_page(url) for _ in range(3)]
     for i, page in enumerate(pages):
@@ -327,11 +332,17 @@ def test_a_full_queue_turns_away_with_words_and_keeps_the_text(page_url, new_pag
             assert scorer.started.wait(10)
         if i == 1:
             expect(page.get_by_text("You are number 1 of 1 in the queue.")).to_be_visible()
-    expect(verdict(pages[2])).to_contain_text("too many people may be waiting")
-    expect(answer_a(pages[2])).to_have_value("one")
-    expect(compare(pages[2])).to_be_enabled()
+    return pages[1], pages[2]
+
+
+def test_a_full_queue_turns_away_with_words_and_keeps_the_text(page_url, new_page):
+    scorer = FakeScorer()
+    waiting, late = turned_away(scorer, page_url, new_page)
+    expect(verdict(late)).to_contain_text("too many people may be waiting")
+    expect(answer_a(late)).to_have_value("one")
+    expect(compare(late)).to_be_enabled()
     scorer.released.set()
-    expect(verdict(pages[1])).to_contain_text("Margin")
+    expect(verdict(waiting)).to_contain_text("Margin")
 
 
 def test_no_width_hides_the_verdict_or_a_tab_and_nothing_overflows(page_url, new_page):

@@ -41,6 +41,11 @@ def test_alive_at_once_and_ready_when_the_model_is_there(serve):
     assert (ready.status_code, ready.json()["state"]) == (200, "ready")
 
 
+def test_a_machine_too_slow_to_answer_itself_at_once_still_serves(serve, monkeypatch):
+    monkeypatch.setattr("gradio.networking.url_ok", lambda url: False)
+    assert httpx.get(f"{serve()}healthz").status_code == 200
+
+
 def test_a_model_that_cannot_be_loaded_is_never_ready_and_says_why(serve):
     def load():
         raise CheckpointError("config.json is missing.")
