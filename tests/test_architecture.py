@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "inform_demo"
 
 # The page: words, then what is plain Python, then what knows gradio.
-UI_TEXTS = [f"texts.{name}" for name in ("page", "compare", "rank", "batch", "about")]
+UI_TEXTS = [f"texts.{name}" for name in ("page", "compare", "rank", "batch", "about", "faults")]
 UI_PLAIN = [
     "examples",
     "handlers",
@@ -46,19 +46,8 @@ WEB_GROUND = ["web.metrics"]
 WEB_PLAIN = [
     f"web.{name}"
     for name in (
-        *(
-            "logs",
-            "limits",
-            "access",
-            "bodies",
-            "patience",
-            "routes",
-            "stopping",
-            "stumbles",
-            "uploads",
-            "gate",
-            "zero",
-        ),
+        *("logs", "limits", "access", "bodies", "patience", "routes"),
+        *("stopping", "stumbles", "uploads", "gate", "zero"),
     )
 ]
 WEB_GRADIO = ["web.metering", "web.serving"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -14,6 +12,7 @@ from mcp.client.streamable_http import streamable_http_client
 from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
+from tests.conftest import finish
 from tests.doubles import FakeScorer
 
 
@@ -39,9 +38,7 @@ def with_session(url, ask):
             await session.initialize()
             return await ask(session)
 
-    # In a thread of its own: Playwright's loop may be running in this one.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, run()).result()
+    return finish(run())
 
 
 def test_the_tools_are_the_api_and_describe_their_parameters(url):

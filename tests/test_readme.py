@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import json
 import re
 import shlex
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from inform_demo.cli import build_parser
 from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
+from tests.conftest import finish
 from tests.doubles import FakeScorer
 
 ROOT = Path(__file__).parents[1]
@@ -68,10 +67,7 @@ def test_the_agent_example(url):
             await session.initialize()
             return (await session.list_tools()).tools
 
-    # In a thread of its own: Playwright's loop may be running in this one.
-    with ThreadPoolExecutor(1) as pool:
-        tools = pool.submit(asyncio.run, ask()).result()
-    assert any(tool.name.endswith("compare") for tool in tools)
+    assert any(tool.name.endswith("compare") for tool in finish(ask()))
 
 
 def test_the_python_example():
