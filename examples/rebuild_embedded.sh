@@ -2,7 +2,7 @@
 # Makes a checkpoint like the embedded one: two trainings, their average, small storage, evaluation side by side. The one that
 # ships is still an earlier training alone; inform_demo/embedded/README.md says how the two compare.
 #
-#   examples/rebuild_embedded.sh TRAIN.jsonl.gz EVAL.jsonl.gz WORK    about four hours on two cores
+#   examples/rebuild_embedded.sh TRAIN.jsonl.gz EVAL.jsonl.gz WORK    two to three hours on two cores
 #   examples/rebuild_embedded.sh --small WORK                         the same steps on 200 sums, in minutes; worth nothing
 #
 # A run that is stopped goes on where it was: start it again with the same WORK folder. The result is WORK/embedded.

@@ -95,14 +95,20 @@ class INFORMForSequenceClassification(LlamaPreTrainedModel):
         rows = torch.arange(hidden_BTH.shape[0], device=hidden_BTH.device)
         # Differs from the model card: the head reads N rows, not B*T, because only those are rewards.
         hidden_NH = hidden_BTH[rows, pool_index.to(hidden_BTH.device)]
-        head = self.score[0].weight
-        rewards_N1 = self.score(hidden_NH.to(head.device, head.dtype))
+        rewards_N1 = self._read_head(hidden_NH)
         if pack is not None:
             # The head saw the rows in packed order, so that the caller's order cannot move a bit of any reward.
             rewards_N1 = rewards_N1[list(pack.row_of)]
         # A pass of its own: the shape of a product moves its last bits, and a trace must not move a reward.
-        token_rewards_BT = self.score(hidden_BTH.to(head.device, head.dtype)).squeeze(-1) if trace else None
+        token_rewards_BT = self._read_head(hidden_BTH).squeeze(-1) if trace else None
         return RewardOutput(logits=rewards_N1, token_rewards=token_rewards_BT)
+
+    def _read_head(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The head's values in its own precision, whatever a training around it multiplies in."""
+        head = next(self.score.parameters())
+        with torch.autocast(head.device.type, enabled=False):
+            rewards: torch.Tensor = self.score(hidden.to(head.device, head.dtype))
+        return rewards
 
     def _check_reads_packs(self) -> None:
         implementation = self.config._attn_implementation  # noqa: SLF001 - the only name transformers has for it

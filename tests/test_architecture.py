@@ -21,6 +21,7 @@ UI_PLAIN = [
     "result_view",
     "rank_inputs",
     "rank_view",
+    "ask_again",
     "export",
     "about_view",
     "batch_view",

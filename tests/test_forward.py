@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from contextlib import contextmanager
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from inform_demo import forward as forward_module
 from inform_demo.errors import ModelStuckError, NoRoomError, OutOfMemoryError, ScoringTimeoutError
 from inform_demo.forward import ForwardRunner, mlp_in_pieces
-from inform_demo.memory import estimate_bytes, fitting_tokens
-from inform_demo.packing import build_pack, count_packed_tokens, fill_forwards, split_groups
+from inform_demo.memory import estimate_bytes
+from inform_demo.packing import count_packed_tokens, fill_forwards, split_groups
 from inform_demo.scoring import RewardScorer
-from inform_demo.watchdog import Watchdog
-from tests.conftest import build_tiny_model, tiny_config
+from tests.conftest import build_tiny_model
 from tests.test_attention import answers_to_one_prompt
 
 GROUPS = [
@@ -189,56 +185,6 @@ def test_what_fits_only_in_halves_is_not_begun_whole(tree_model, runner, expecte
     assert max(rows) <= 30
 
 
-class PeakBytes(TorchDispatchMode):
-    """The most bytes of tensors made under it that were alive at once."""
-
-    def __init__(self):
-        super().__init__()
-        self.alive, self.now, self.peak = set(), 0, 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if torch.is_tensor(tensor) and tensor.untyped_storage()._cdata not in self.alive:
-                storage = tensor.untyped_storage()
-                self.alive.add(storage._cdata)
-                self.now += storage.nbytes()
-                weakref.finalize(storage, self._free, storage._cdata, storage.nbytes())
-        self.peak = max(self.peak, self.now)
-        return out
-
-    def _free(self, key, n_bytes):
-        self.alive.discard(key)
-        self.now -= n_bytes
-
-
-@pytest.mark.parametrize("trace", [False, True])
-@pytest.mark.parametrize("mlp_rows", [None, 64])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(
-    "shape", [{"intermediate_size": 3584, "hidden_size": 512}, {"intermediate_size": 128, "hidden_size": 512}]
-)
-def test_the_estimate_is_at_least_what_a_pass_takes_and_not_twice_as_much(shape, dtype, mlp_rows, trace):
-    model = build_tiny_model(dtype, num_hidden_layers=2, **shape)
-    pack = build_pack([[[5] * 400 + [6] * 700, [5] * 400 + [7] * 600]])
-    with torch.inference_mode(), PeakBytes() as measured:
-        if mlp_rows is None:
-            model(pack=pack, trace=trace)
-        else:
-            with mlp_in_pieces(model, mlp_rows):
-                model(pack=pack, trace=trace)
-    estimate = estimate_bytes(model.config, pack.n_tokens, dtype.itemsize, mlp_rows=mlp_rows, trace=trace)
-    assert measured.peak < estimate < 2 * measured.peak + 16 * 2**20
-
-
-@pytest.mark.parametrize("free", [2**24, 2**27, 2**30])
-def test_the_tokens_that_fit_are_the_most_that_do(free):
-    config = tiny_config()
-    n = fitting_tokens(config, free, 2, mlp_rows=512)
-    assert n == 0 or estimate_bytes(config, n, 2, mlp_rows=512) <= free
-    assert estimate_bytes(config, n + 1, 2, mlp_rows=512) > free
-
-
 @pytest.fixture
 def hang(tree_model):
     """Makes the next pass wait until it is set, in the middle of the model."""
@@ -286,37 +232,3 @@ def test_who_waits_for_a_turn_behind_a_pass_that_hangs_is_told_at_once(tree_mode
     for thread in threads:
         thread.join(60)
     assert sorted(error.__name__ for error in found) == ["ModelStuckError"] * 3 + ["ScoringTimeoutError"]
-
-
-def test_the_watchdog_passes_on_what_is_raised_and_keeps_its_thread():
-    watchdog = Watchdog()
-    first = watchdog.run(threading.current_thread, 60)
-    with pytest.raises(ZeroDivisionError):
-        watchdog.run(lambda: 1 / 0, 60)
-    assert not watchdog.is_stuck
-    assert watchdog.run(threading.current_thread, 60) is first
-    assert first is not threading.current_thread()
-
-
-def test_the_watchdog_starts_anew_where_its_thread_is_gone_as_after_a_fork():
-    watchdog = Watchdog()
-    first = watchdog.run(threading.current_thread, 60)
-    watchdog._jobs.put(None)
-    first.join(60)
-    assert watchdog.run(threading.current_thread, 60) is not first
-
-
-def test_the_watchdog_keeps_nothing_alive_and_its_thread_ends_with_it():
-    class Thing:
-        pass
-
-    watchdog = Watchdog()
-    thing = Thing()
-    gone = weakref.ref(thing)
-    assert watchdog.run(lambda it=thing: it is not None, 60)
-    thread = watchdog.run(threading.current_thread, 60)
-    del thing
-    assert gone() is None
-    del watchdog
-    thread.join(60)
-    assert not thread.is_alive()

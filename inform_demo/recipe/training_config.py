@@ -37,7 +37,7 @@ class TrainingConfig:
         magnitudes: what the files' magnitude column holds, see `read_pairs`.
         skip_invalid: leave rows out that are no pair, and report them, instead of stopping at the first.
         freeze_embeddings: leave the token embeddings as they are.
-        bf16: multiply in bf16 (autocast); the residual stream, the weights and the optimizer stay in float32.
+        bf16: multiply in bf16 (autocast); residual stream, score head, weights and optimizer stay in float32.
         gradient_checkpointing: compute activations twice instead of keeping them; slower, and far less memory.
         lora_rank: where above 0, only the head and low-rank additions (LoRA) to the backbone's matrices are trained,
             and merged into the checkpoint at the end. lora_alpha: their scale is lora_alpha / lora_rank.

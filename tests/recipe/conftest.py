@@ -10,6 +10,8 @@ import torch
 from inform_demo.attention import TREE_ATTENTION
 from inform_demo.modeling import INFORMForSequenceClassification
 from tests.conftest import tiny_config
+from tests.recipe.annotate_job import KEY, Job
+from tests.recipe.judge_server import JudgeServer
 
 QUESTIONS = ["apples", "rivers", "clouds", "trains", "music", "bread", "stars", "doors", "paint", "snow", "maps", "tea"]
 
@@ -25,6 +27,11 @@ ROWS = [
     row(f"Tell me about {word}.", f"Gladly: {word} are many things.", f"No, not about {word}.", 1 + i % 3)
     for i, word in enumerate(QUESTIONS)
 ]
+
+
+def rows(n):
+    """Pairs whose right answer is longer by 0, 10 or 20 characters, so of strength 1, 2, 3."""
+    return [row(f"Question {i}?", "r" * (11 + 10 * (i % 3)), "w" * 10, source=f"s{i}") for i in range(n)]
 
 
 @pytest.fixture
@@ -44,3 +51,19 @@ def tiny_base(tmp_path_factory, tokenizer):
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def server():
+    with JudgeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def job(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    job = Job(tmp_path, server.url)
+    job.write(rows(6))
+    yield job
+    for file in tmp_path.iterdir():
+        assert KEY not in file.read_bytes().decode(errors="replace"), file

@@ -6,32 +6,24 @@ import hashlib
 import json
 import re
 from itertools import product
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inform_demo.errors import ConfigError, DataError
 from inform_demo.recipe import annotation
 from inform_demo.recipe.annotation import (
     ORDERS,
     TEMPLATE_VERSION,
     Annotation,
-    Failure,
     Judgement,
-    Outcome,
     Question,
-    Usage,
     choose_marker,
     combine,
     estimate_tokens,
     estimate_usage,
     parse_judgement,
 )
-from inform_demo.recipe.annotation_config import AnnotationConfig, JudgeConfig
-from inform_demo.recipe.annotation_report import AnnotationReport, UnjudgedPair, count_annotations, render_report
-from inform_demo.recipe.judgement_log import JudgementLog
 from inform_demo.types import Message, PreferencePair, build_conversations
 from tests.recipe.judge_server import shown_answers
 
@@ -193,134 +185,3 @@ def test_tokens_are_estimated_by_length_in_bytes():
     usage = estimate_usage(question, 7)
     assert usage.tokens_in == sum(-(-len(message["content"].encode()) // 4) for message in question.messages())
     assert (usage.tokens_out, usage.n_estimated) == (7, 1)
-
-
-def config(tmp_path, judge=None, **changes):
-    settings = {"model": "m", "base_url": "http://127.0.0.1:1/v1", **(judge or {})}
-    return AnnotationConfig(
-        **{"data": tmp_path / "in.jsonl", "output": tmp_path / "out.jsonl", "judge": JudgeConfig(**settings), **changes}
-    )
-
-
-def test_budgets_count_tokens_and_money(tmp_path):
-    usage = Usage(1000, 500) + Usage(1000, 500, 1)
-    assert (usage.n_tokens, usage.n_estimated) == (3000, 1)
-    priced = config(tmp_path, max_tokens_budget=3000, max_cost=0.006, price_in=1, price_out=4)
-    assert priced.cost_usd(usage) == pytest.approx(0.006)
-    assert priced.allows(usage)
-    assert not priced.allows(usage + Usage(1))
-    assert not config(tmp_path, max_cost=0.0059, price_in=1, price_out=4).allows(usage)
-    assert config(tmp_path).cost_usd(usage) is None
-
-
-BAD_SETTINGS = {
-    "concurrency": ({"concurrency": 0}, "--concurrency must be above 0; got 0"),
-    "budget": ({"max_tokens_budget": -1}, "--max-tokens-budget must be above 0"),
-    "no number": ({"max_cost": float("nan"), "price_in": 1, "price_out": 1}, "--max-cost must be above 0"),
-    "limit": ({"limit": 0}, "--limit must be above 0"),
-    "one price": ({"price_in": 1}, "go together"),
-    "negative price": ({"price_in": 1, "price_out": -1}, "at least 0"),
-    "cost without prices": ({"max_cost": 1}, "--max-cost needs --price-in and --price-out"),
-    "no folder": ({"output": Path("nowhere/out.jsonl")}, "must be a file in a folder that exists"),
-    "no address": ({"judge": {"base_url": "localhost:8000/v1"}}, "--base-url must be an address"),
-    "no port": ({"judge": {"base_url": "http://host:port/v1"}}, "--base-url must be an address"),
-    "timeout": ({"judge": {"timeout_s": 0}}, "--timeout"),
-    "retries": ({"judge": {"retries": -1}}, "--retries"),
-}
-
-
-@pytest.mark.parametrize(("changes", "message"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
-def test_impossible_settings_are_told_before_anything_is_paid(tmp_path, changes, message):
-    with pytest.raises(ConfigError, match=message):
-        config(tmp_path, **changes)
-
-
-def test_the_output_is_neither_the_data_nor_a_folder(tmp_path):
-    for output in (tmp_path, tmp_path / "in.jsonl"):
-        with pytest.raises(ConfigError, match="--output"):
-            config(tmp_path, output=output)
-
-
-def test_a_key_that_no_header_can_hold_is_told_without_showing_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("SOME_KEY", "ключ")
-    with pytest.raises(ConfigError, match="SOME_KEY") as caught:
-        config(tmp_path, judge={"api_key_env": "SOME_KEY"}).judge.read_key()
-    assert "ключ" not in str(caught.value)
-    monkeypatch.setenv("SOME_KEY", " sk-1\n")
-    assert config(tmp_path, judge={"api_key_env": "SOME_KEY"}).judge.read_key() == "sk-1"
-
-
-def report_of(annotations, written, unjudged=(), cost=None):
-    return AnnotationReport(
-        judge="judge",
-        template_version=1,
-        n_pairs=len(annotations) + len(unjudged),
-        n_invalid=0,
-        unjudged=tuple(unjudged),
-        usage=Usage(12345, 678, 2),
-        cost_usd=cost,
-        **count_annotations(annotations, written),
-    )
-
-
-def test_the_report_counts_what_it_says():
-    good = [Annotation(3), Annotation(2), Annotation(1)]
-    doubtful = [Annotation(1, disputed=True, flipped=True), Annotation(1, disputed=True)]
-    conflict = [Annotation(1, label_conflict=True)]
-    unjudged = [UnjudgedPair(n, "p", Failure(reason)) for n, reason in enumerate(("refusal", "timeout", "timeout"), 7)]
-    report = report_of([*good, *doubtful, *conflict], [*good, *doubtful], unjudged, 0.5)
-    value = json.loads(json.dumps(report.to_dict()))
-    assert value["magnitudes"] == {"1": 3, "2": 1, "3": 1}
-    assert (value["n_judged"], value["n_written"], value["n_disputed"], value["n_label_conflicts"]) == (6, 5, 2, 1)
-    assert value["flip_rate"] == pytest.approx(1 / 6)
-    assert value["failures"] == {"timeout": 2, "refusal": 1}
-    text = render_report(report)
-    for words in ("6 of 9 pairs", "1: 3, 2: 1, 3: 1", "16.7%", "12,345 in", "2 replies estimated", "0.5000 USD"):
-        assert words in text
-    assert "not judged: timeout: 2, refusal: 1" in text
-    assert "flip rate: none" in render_report(report_of([], []))
-
-
-@given(
-    st.lists(st.sampled_from([Judgement("A", 2, "réason\ud800\n"), Failure("refusal", "no")]), max_size=8), st.data()
-)
-def test_the_log_is_read_back_as_it_was_written(tmp_path_factory, results, data):
-    path = tmp_path_factory.mktemp("log") / "log.jsonl"
-    questions = [questions_of(pair_of(f"p{i}", "c", "r"))[0] for i in range(len(results))]
-    log = JudgementLog(path, "judge")
-    with log.appending():
-        for question, result in zip(questions, results, strict=True):
-            log.add(question, Outcome(result, Usage(10, 1)))
-    again = JudgementLog(path, "judge")
-    assert (again.judgements, again.usage) == (log.judgements, log.usage)
-    assert again.usage == Usage(10 * len(results), len(results))
-    assert JudgementLog(path, "another judge").judgements == {}
-    # Cut anywhere, as a kill may: whole lines stay, and what is added next starts a line of its own.
-    written = path.read_bytes()
-    path.write_bytes(written[: data.draw(st.integers(0, len(written)))])
-    n_whole = path.read_bytes().count(b"\n")
-    torn = JudgementLog(path, "judge")
-    assert torn.usage.tokens_in == 10 * n_whole
-    with torn.appending():
-        torn.add(questions_of(pair_of("last", "c", "r"))[0], Outcome(Judgement("B", 1, ""), Usage(10, 1)))
-    assert JudgementLog(path, "judge").usage.tokens_in == 10 * (n_whole + 1)
-
-
-@pytest.mark.parametrize("line", [b"\0\0\0\n", b"[]\n", b"{}\n", b'{"judge": "judge"}\n', b"\xff\n"])
-def test_a_file_that_is_no_log_is_left_alone(tmp_path, line):
-    path = tmp_path / "log.jsonl"
-    path.write_bytes(line)
-    with pytest.raises(DataError, match="is no line of this log") as caught:
-        JudgementLog(path, "judge")
-    assert caught.value.line == 1
-    assert path.read_bytes() == line
-
-
-def test_a_winner_that_is_none_is_no_line_of_the_log(tmp_path):
-    path = tmp_path / "log.jsonl"
-    log = JudgementLog(path, "judge")
-    with log.appending():
-        log.add(questions_of(pair_of("p", "c", "r"))[0], Outcome(Judgement("A", 1, ""), Usage(10, 1)))
-    path.write_text(path.read_text().replace('"A"', '"C"'))
-    with pytest.raises(DataError, match="is no line of this log"):
-        JudgementLog(path, "judge")

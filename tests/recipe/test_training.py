@@ -160,11 +160,11 @@ def test_bf16_multiplies_in_bf16_and_updates_float32(config):
     model = build_tiny_model().requires_grad_()
     trainer = trainer_of(dataclasses.replace(config, bf16=True), model)
     seen = {}
-    for name in ("layers.0.mlp.up_proj", "norm"):
-        module = model.model.get_submodule(name)
+    for name in ("model.layers.0.mlp.up_proj", "model.norm", "score"):
+        module = model.get_submodule(name)
         module.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output.dtype}))
     trainer.compute_loss(trainer.accelerator.prepare(model), collate_pairs(PAIRS)).backward()
-    assert seen == {"layers.0.mlp.up_proj": torch.bfloat16, "norm": torch.float32}
+    assert seen == {"model.layers.0.mlp.up_proj": torch.bfloat16, "model.norm": torch.float32, "score": torch.float32}
     assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
     assert all(parameter.grad.abs().sum() > 0 for name, parameter in model.named_parameters() if "embed" not in name)
 

@@ -13,6 +13,7 @@ from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import Scorer
 from inform_demo.ui.layout import build_demo, launch
+from tests.doubles import FakeScorer
 
 FLAGS = [
     "--no-sandbox",
@@ -81,3 +82,13 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def scorer():
+    return FakeScorer()
+
+
+@pytest.fixture
+def page(page_url, new_page, scorer):
+    return new_page(page_url(scorer))

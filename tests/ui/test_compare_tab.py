@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
-import zlib
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -19,16 +16,6 @@ from tests.ui.test_page import NASTY, answer_a, answer_b, compare, fill, prompt,
 pytestmark = pytest.mark.browser
 
 FOLD = "System prompt and earlier turns (optional)"
-
-
-@pytest.fixture
-def scorer():
-    return FakeScorer()
-
-
-@pytest.fixture
-def page(page_url, new_page, scorer):
-    return new_page(page_url(scorer))
 
 
 def compared(page: Page, *texts: str) -> Page:
@@ -185,111 +172,6 @@ def test_every_format_can_be_exported(page):
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == saved
-
-
-def test_a_link_carries_the_whole_comparison_after_the_hash_and_is_never_sent(page, page_url, new_page, scorer):
-    page.get_by_role("button", name=FOLD).click()
-    page.get_by_role("button", name="Add an earlier exchange").click()
-    page.get_by_label("Earlier question 1", exact=True).fill("hello")
-    page.get_by_label("Earlier answer 1", exact=True).fill("hi 🍊")
-    compared(page, NASTY, "one\n\n  two 你好", "three")
-    open_tab(page, "Share and export")
-    page.get_by_role("button", name="Make a link").click()
-    box = page.locator("#link").get_by_role("textbox")
-    expect(box).to_have_value(re.compile("#compare="))
-    link = box.input_value()
-    other = new_page(link)
-    expect(answer_a(other)).to_have_value("one\n\n  two 你好")
-    expect(prompt(other)).to_have_value(NASTY)
-    expect(verdict(other)).to_have_text("Opened from a link. Press Compare to score it.")
-    assert "#" not in other.url
-    assert not any("compare=" in url or "compare%3D" in url for url in other.requested[1:])
-    compare(other).click()
-    expect(verdict(other)).to_contain_text("Margin")
-    assert scorer.conversations[0] == scorer.conversations[1]
-    assert other.evaluate("window.hacked") is None
-
-
-def packed(value: object) -> str:
-    deflate = zlib.compressobj(wbits=-15)
-    data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return base64.urlsafe_b64encode(deflate.compress(data) + deflate.flush()).decode().rstrip("=")
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "",
-        "%%%",
-        "AAAA",
-        packed({"__type__": "update"}),
-        packed(["too", "few"]),
-        packed([{"__type__": "update", "value": NASTY}] * 16),
-        packed(b"\xff\xfe"),
-        packed(b"[" + b'"' + b"a" * 9_000_000 + b'"]'),
-    ],
-    ids=["empty", "no base64", "no deflate", "object", "few", "no texts", "no utf-8", "bomb"],
-)
-def test_a_broken_or_hostile_link_is_named_and_runs_nothing(page_url, new_page, code):
-    page = new_page(f"{page_url(FakeScorer())}#compare={code}")
-    expect(verdict(page)).to_contain_text("This link holds no comparison that can be read")
-    expect(prompt(page)).to_have_value("")
-    assert page.evaluate("window.hacked") is None
-    compared(page)
-
-
-def history(page: Page):
-    return page.locator("#history li")
-
-
-def test_the_history_stays_in_the_browser_and_can_be_opened_deleted_and_switched_off(page, page_url, new_page, scorer):
-    compared(page, f"first {NASTY}", "one", "one two three")
-    compared(page, "second?", "one two", "one")
-    page.get_by_text("History in this browser").click()
-    expect(history(page)).to_have_count(2)
-    expect(history(page).first).to_contain_text("second?")
-    expect(history(page).last).to_contain_text("A −0.90 · B −0.70 · fake-reward-model")
-    page.reload()
-    prompt(page).wait_for()
-    page.get_by_text("History in this browser").click()
-    history(page).last.get_by_role("button", name="Open").click()
-    expect(prompt(page)).to_have_value(f"first {NASTY}")
-    expect(answer_b(page)).to_have_value("one two three")
-    expect(verdict(page)).to_have_text("The verdict appears here.")
-    history(page).first.get_by_role("button", name="Delete").click()
-    expect(history(page)).to_have_count(1)
-    page.get_by_label("Keep a history here").uncheck()
-    page.reload()
-    page.get_by_text("History in this browser").click()
-    expect(page.get_by_label("Keep a history here")).not_to_be_checked()
-    expect(answer_b(page)).to_have_value("one two three")
-    compare(page).click()
-    expect(verdict(page)).to_contain_text("Margin")
-    expect(history(page)).to_have_count(1)
-    page.get_by_role("button", name="Delete all").click()
-    expect(history(page)).to_have_text(["Comparisons you make are listed here."])
-    assert page.evaluate("window.hacked") is None
-    assert page.evaluate("JSON.parse(localStorage.getItem('inform-demo-history')).length") == 0
-
-
-def test_the_history_keeps_the_last_fifty_and_survives_a_foreign_store(page, page_url, new_page):
-    page.evaluate(
-        """localStorage.setItem('inform-demo-history', JSON.stringify([
-            null, 7, {texts: 'no'}, {texts: [1], words: 'x', rewards: 'y'},
-            ...Array(60).fill(
-                {texts: Array(16).fill('<img src=x onerror="window.hacked=1">'), words: '<b>w</b>', rewards: 'r'}
-            )
-        ]))"""
-    )
-    page.reload()
-    prompt(page).wait_for()
-    page.get_by_text("History in this browser").click()
-    expect(history(page)).to_have_count(50)
-    compared(page)
-    expect(history(page)).to_have_count(50)
-    expect(history(page).first).to_contain_text("which?")
-    expect(history(page).nth(1)).to_contain_text("<b>w</b>")
-    assert page.evaluate("window.hacked") is None
 
 
 def test_the_page_speaks_chinese_to_a_chinese_browser(page_url, browser, scorer):

@@ -47,7 +47,7 @@ LANGUAGES: dict[str, Texts] = {"en": ENGLISH, "zh": CHINESE}
 
 def describe_fault(t: Texts, error: InformError) -> str:
     """An error from below the page, in a visitor's language."""
-    return faults.describe(t.faults, t.page.fault_detail, error)
+    return faults.describe(t.faults, error)
 
 
 def resolve_texts(accept_language: str | None) -> Texts:

@@ -36,7 +36,6 @@ class PageTexts:
     no_answer: str
     text_kept: str
     unexpected: str
-    fault_detail: str
     too_many_requests: str
     queue_full: str
     stopping: str
@@ -94,7 +93,6 @@ ENGLISH = PageTexts(
     no_answer="No answer came back: too many people may be waiting, or the server cannot be reached.",
     text_kept="Your text is kept.",
     unexpected="Something went wrong on the server; its log says what. Your text is kept: you can try again.",
-    fault_detail="{words} ({message})",
     too_many_requests="You ask faster than this page may answer one visitor. Come back in {seconds} s. Your text is kept.",
     queue_full="All {count} places in the queue are taken. Come back in about {seconds} s. Your text is kept.",
     stopping="The server is being restarted. Come back in about {seconds} s. Your text is kept.",
@@ -153,7 +151,6 @@ CHINESE = PageTexts(
     no_answer="没有收到结果：可能排队的人太多，或无法连接服务器。",
     text_kept="您的文字已保留。",
     unexpected="服务器出错，原因已记入日志。您的文字已保留，可以重试。",
-    fault_detail="{words}（英文原文：{message}）",
     too_many_requests="您的请求过于频繁。请在 {seconds} 秒后再试。您的文字已保留。",
     queue_full="队列的 {count} 个位置已满。请在约 {seconds} 秒后再试。您的文字已保留。",
     stopping="服务器正在重启。请在约 {seconds} 秒后再试。您的文字已保留。",
