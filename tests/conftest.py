@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # The tests run side by side; threads of torch that wait for one another would take each other's core.
@@ -23,12 +21,6 @@ from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.scoring import RewardScorer
 
 VOCABULARY = 97
-
-
-def finish(coroutine):
-    """What a coroutine returns, in a thread of its own: Playwright's loop may be running in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 def tiny_config(**changes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 
 import httpx
 import pytest
@@ -12,7 +13,6 @@ from mcp.client.streamable_http import streamable_http_client
 from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
-from tests.conftest import finish
 from tests.doubles import FakeScorer
 
 
@@ -38,7 +38,7 @@ def with_session(url, ask):
             await session.initialize()
             return await ask(session)
 
-    return finish(run())
+    return asyncio.run(run())
 
 
 def test_the_tools_are_the_api_and_describe_their_parameters(url):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
 import shlex
@@ -18,7 +19,6 @@ from inform_demo.cli import build_parser
 from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
-from tests.conftest import finish
 from tests.doubles import FakeScorer
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def test_the_agent_example(url):
             await session.initialize()
             return (await session.list_tools()).tools
 
-    assert any(tool.name.endswith("compare") for tool in finish(ask()))
+    assert any(tool.name.endswith("compare") for tool in asyncio.run(ask()))
 
 
 def test_the_python_example():

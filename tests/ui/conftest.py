@@ -32,7 +32,8 @@ def _find_chromium() -> str | None:
     return next((path for path in map(shutil.which, names) if path), None)
 
 
-@pytest.fixture(scope="session")
+# A module's own: Playwright leaves its event loop running in the thread, where others would find it.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = _find_chromium()
     if path is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import itertools
 import json
 import os
@@ -17,7 +18,6 @@ from inform_demo.errors import ModelStuckError
 from inform_demo.progress import ProgressTracker
 from inform_demo.watchdog import Watchdog
 from inform_demo.web.bodies import read_json
-from tests.conftest import finish
 from tests.doubles import FakeScorer
 from tests.web.conftest import ROOT, answer, ask
 
@@ -112,4 +112,4 @@ def test_a_body_in_pieces_is_not_late(jumping):
     async def receive():
         return pieces.pop(0)
 
-    assert finish(read_json(receive))[0] == b"1" * 10
+    assert asyncio.run(read_json(receive))[0] == b"1" * 10

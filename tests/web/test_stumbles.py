@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
 from inform_demo.web.stumbles import serve_or_refuse
-from tests.conftest import finish
 from tests.web.conftest import answer, ask
 
 ARGUMENTS = {"prompt": "p", "response_a": "a", "response_b": "b"}
@@ -59,4 +60,4 @@ def test_a_fault_of_the_server_stays_one(begun, fault):
         pass
 
     with pytest.raises(type(fault)):
-        finish(serve_or_refuse(app, {"type": "http", "method": "GET", "path": "/"}, None, send))
+        asyncio.run(serve_or_refuse(app, {"type": "http", "method": "GET", "path": "/"}, None, send))
