@@ -159,11 +159,27 @@ def _add_train(commands: Any) -> None:
         metavar="W",
         help="loss weights of magnitude 1, 2, 3 (default: 1 3 10)",
     )
+    parser.add_argument(
+        "--mix",
+        type=_share,
+        nargs="+",
+        default=(),
+        metavar="SOURCE=SHARE",
+        help="how often a pass takes a source's pairs: 0.25 a quarter, 2 twice; may hold * (default: once)",
+    )
     parser.add_argument("--skip-invalid", action="store_true", help="leave invalid rows out and count them")
     parser.add_argument("--gradient-checkpointing", action="store_true", help="less memory, slower")
     parser.add_argument(
         "--report-to", nargs="+", default=(), metavar="TRACKER", help="also send the curves to tensorboard, wandb, ..."
     )
+
+
+def _share(text: str) -> tuple[str, float]:
+    source, _, share = text.rpartition("=")
+    try:
+        return source, float(share)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected SOURCE=SHARE, such as oasst=2; got {text!r}") from None
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -176,6 +192,7 @@ def run_train(options: argparse.Namespace) -> None:
     weights = given.pop("magnitude_weights")
     if weights:
         given["magnitude_weights"] = dict(enumerate(weights, 1))
+    given["mix"] = dict(given["mix"])
     config = TrainingConfig(data=tuple(options.data), report_to=tuple(options.report_to), **given)
     folder = train(config)
     if is_main_process():

@@ -161,11 +161,16 @@ def test_train_passes_its_options_and_has_the_configs_defaults(capsys, monkeypat
     monkeypatch.setattr("inform_demo.recipe.training.train", lambda config: seen.append(config) or tmp_path)
     needed = ["train", "--base", "b", "--data", "d1", "d2", "--output", "o"]
     main(needed)
-    main([*needed, "--learning-rate", "0.5", "--skip-invalid"])
+    main([*needed, "--learning-rate", "0.5", "--skip-invalid", "--mix", "oasst=2", "synthetic-*=0.5"])
     plain = TrainingConfig(base=seen[0].base, data=seen[0].data, output=seen[0].output)
     assert seen[0] == plain
     assert [str(path) for path in plain.data] == ["d1", "d2"]
-    assert seen[1] == dataclasses.replace(plain, learning_rate=0.5, skip_invalid=True)
+    assert seen[1] == dataclasses.replace(
+        plain, learning_rate=0.5, skip_invalid=True, mix={"oasst": 2, "synthetic-*": 0.5}
+    )
+    with pytest.raises(SystemExit, match="2"):
+        main([*needed, "--mix", "oasst"])
+    assert "expected SOURCE=SHARE" in capsys.readouterr().err
 
 
 def test_init_base_export_and_serve_are_wired(capsys, monkeypatch, tmp_path):

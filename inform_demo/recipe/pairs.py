@@ -11,13 +11,14 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from inform_demo.errors import DataError, InputError
+from inform_demo.errors import ConfigError, DataError, InputError
 from inform_demo.types import Conversation, PreferencePair, parse_messages
 
 MAGNITUDES = (1, 2, 3)
@@ -91,6 +92,32 @@ def split_pairs(
         fraction = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8]) / 2**64
         (holdout if fraction < holdout_fraction else train).append(pair)
     return train, holdout
+
+
+def mix_sources(pairs: Sequence[PreferencePair], shares: Mapping[str, float], seed: int) -> list[PreferencePair]:
+    """Each source's pairs as often as asked: 0.25 takes a random quarter of them, 2.5 all twice and half once more.
+
+    Args:
+        shares: pattern of sources as a shell has them ("synthetic-*") to share, at least 0; the first that matches
+            counts, and a source that none matches stays as it is.
+
+    Raises:
+        ConfigError: a pattern matches no source.
+    """
+    by_source: dict[str, list[PreferencePair]] = {}
+    for pair in pairs:
+        by_source.setdefault(pair.source, []).append(pair)
+    for pattern in shares:
+        if not any(fnmatchcase(source, pattern) for source in by_source):
+            raise ConfigError(f"no source matches {pattern!r}; the pairs have {', '.join(sorted(by_source))}.")
+    random = Random(seed)
+    mixed: list[PreferencePair] = []
+    for source in sorted(by_source):
+        share = next((share for pattern, share in shares.items() if fnmatchcase(source, pattern)), 1.0)
+        own = by_source[source]
+        n_whole, n_rest = divmod(round(share * len(own)), len(own))
+        mixed += own * n_whole + random.sample(own, n_rest)
+    return mixed
 
 
 def build_mismatched_pairs(pairs: Sequence[PreferencePair], n_pairs: int, seed: int) -> list[PreferencePair]:

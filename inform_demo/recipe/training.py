@@ -27,7 +27,7 @@ from inform_demo.recipe.curves import plot_loss_curve
 from inform_demo.recipe.dataset import PairDataset, collate_pairs
 from inform_demo.recipe.lora import add_lora, merge_lora
 from inform_demo.recipe.loss import preference_loss
-from inform_demo.recipe.pairs import build_mismatched_pairs, read_pairs, split_pairs
+from inform_demo.recipe.pairs import build_mismatched_pairs, mix_sources, read_pairs, split_pairs
 from inform_demo.recipe.training_config import TrainingConfig, build_training_arguments, is_main_process
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,8 @@ def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairData
         logger.warning("Left out: %s", error)
     train_pairs, holdout_pairs = split_pairs(pairs, config.holdout_fraction)
     n_mismatched = round(config.mismatched_fraction * len(train_pairs))
-    train_pairs += build_mismatched_pairs(train_pairs, n_mismatched, config.seed)
+    mismatched = build_mismatched_pairs(train_pairs, n_mismatched, config.seed)
+    train_pairs = mix_sources(train_pairs, config.mix, config.seed) + mismatched
     datasets = [PairDataset(side, chat, config.magnitude_weights) for side in (train_pairs, holdout_pairs)]
     n_too_long = sum(dataset.n_too_long for dataset in datasets)
     logger.log(

@@ -32,6 +32,7 @@ class TrainingConfig:
         loss: see `preference_loss`.
         loss_scale: alpha; 0.2 brings the weights 1, 3, 10 back to about one on average.
         holdout_fraction: share of the prompts held out, to make choices on without the evaluation files.
+        mix: how often a pass takes each source's pairs, see `mix_sources`; what is held out stays as it is.
         mismatched_fraction: adds this share of the training pairs as pairs that length cannot tell apart, see
             `build_mismatched_pairs`.
         magnitudes: what the files' magnitude column holds, see `read_pairs`.
@@ -62,6 +63,7 @@ class TrainingConfig:
     center_coefficient: float = 0.005
     magnitude_weights: Mapping[int, float] = field(default_factory=lambda: dict(MAGNITUDE_WEIGHTS))
     holdout_fraction: float = 0.03
+    mix: Mapping[str, float] = field(default_factory=dict)
     mismatched_fraction: float = 0.0
     magnitudes: Magnitudes = "raw"
     skip_invalid: bool = False
@@ -84,6 +86,8 @@ class TrainingConfig:
             )
         if self.lora_rank < 0:
             raise ConfigError(f"lora_rank must be 0, for none, or more; got {self.lora_rank}.")
+        if not all(0 <= share < math.inf for share in self.mix.values()):
+            raise ConfigError(f"mix must give each source a share of at least 0; got {dict(self.mix)}.")
         if not 0 <= self.holdout_fraction < 1:
             raise ConfigError(f"holdout_fraction must be in [0, 1); got {self.holdout_fraction}.")
 

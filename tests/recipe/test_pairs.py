@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
+from collections import Counter
 
 import pytest
 
-from inform_demo.errors import DataError
-from inform_demo.recipe.pairs import build_mismatched_pairs, read_pairs, split_pairs
+from inform_demo.errors import ConfigError, DataError
+from inform_demo.recipe.pairs import build_mismatched_pairs, mix_sources, read_pairs, split_pairs
 from tests.recipe.conftest import ROWS, row
 
 GOOD = json.dumps(ROWS[0])
@@ -105,6 +107,31 @@ def test_a_prompt_is_on_one_side_only_whatever_the_order(many_pairs):
     alone = [pair for pair in many_pairs if split_pairs([pair], 0.1)[1]]
     assert alone == holdout
     assert split_pairs(many_pairs, 0)[1] == []
+
+
+def test_sources_are_taken_as_often_as_asked(many_pairs):
+    names = ["synthetic-empty"] * 40 + ["synthetic-truncated"] * 20 + ["oasst"] * 10 + ["other"] * 330
+    pairs = [dataclasses.replace(pair, source=name) for pair, name in zip(many_pairs, names, strict=True)]
+    mixed = mix_sources(pairs, {"synthetic-*": 0.25, "oasst": 2.5}, seed=0)
+    taken = {"synthetic-empty": 10, "synthetic-truncated": 5, "oasst": 25, "other": 330}
+    assert Counter(pair.source for pair in mixed) == taken
+    assert {*mixed} <= {*pairs}
+    copies = Counter(mixed)
+    assert sorted(n for pair, n in copies.items() if pair.source == "oasst") == [2] * 5 + [3] * 5
+    assert all(n == 1 for pair, n in copies.items() if pair.source != "oasst")
+    assert mix_sources(pairs, {"synthetic-*": 0.25, "oasst": 2.5}, seed=0) == mixed
+    assert mix_sources(pairs, {"synthetic-*": 0.25, "oasst": 2.5}, seed=1) != mixed
+
+
+def test_the_first_pattern_counts_and_zero_leaves_a_source_out(many_pairs):
+    pairs = [dataclasses.replace(pair, source="ab"[i % 2]) for i, pair in enumerate(many_pairs)]
+    assert {pair.source for pair in mix_sources(pairs, {"a": 0, "*": 1}, seed=0)} == {"b"}
+    assert Counter(mix_sources(pairs, {}, seed=0)) == Counter(pairs)
+
+
+def test_a_source_that_is_not_there_is_named(many_pairs):
+    with pytest.raises(ConfigError, match=r"no source matches 'oast'; the pairs have made-up"):
+        mix_sources(many_pairs, {"oast": 2}, seed=0)
 
 
 def test_mismatched_pairs_cannot_be_told_apart_by_length(many_pairs):

@@ -195,6 +195,14 @@ def test_too_long_pairs_are_left_out_and_counted(config, caplog):
         train(dataclasses.replace(config, max_tokens=3))
 
 
+def test_the_mix_says_which_sources_are_trained_on(config, caplog):
+    with pytest.raises(DataError, match="expected pairs to train on"):
+        train(dataclasses.replace(config, mix={"*": 0}))
+    with caplog.at_level("INFO"):
+        train(dataclasses.replace(config, mix={"*": 3}, max_steps=1))
+    assert "36 pairs to train on, 0 held out" in caplog.text
+
+
 def test_held_out_pairs_are_measured(config):
     train(dataclasses.replace(config, holdout_fraction=0.3, max_steps=2, save_steps=1, mismatched_fraction=0.5))
     measured = [row for row in log_of(config) if "eval_accuracy" in row]
@@ -203,7 +211,9 @@ def test_held_out_pairs_are_measured(config):
 
 
 @pytest.mark.parametrize(
-    "change", [{"data": ()}, {"batch_size": 5, "micro_batch_size": 2}, {"holdout_fraction": 1.0}], ids=str
+    "change",
+    [{"data": ()}, {"batch_size": 5, "micro_batch_size": 2}, {"holdout_fraction": 1.0}, {"mix": {"a": -1.0}}],
+    ids=str,
 )
 def test_impossible_settings_are_refused(config, change):
     with pytest.raises(ConfigError):
