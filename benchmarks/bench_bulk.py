@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import Report, Subject, largest_change, p90
+from common import Report, Subject, command_line, largest_change, p90
 
 from inform_demo.config import ModelConfig
 from inform_demo.forward import ForwardRunner
@@ -120,8 +120,7 @@ def main() -> None:
         f"{subject.name}, kernel: {subject.kernel}. {len(pairs)} pairs of {(how.data or LENGTHS).name}, "
         f"{whole:,} tokens; computed: {padded_tokens:,} with padding, {packed_tokens:,} packed.",
         "",
-        f"`python benchmarks/bench_bulk.py{f' --model {how.model}' if how.model else ''} --precision {how.precision}`: "
-        f"{how.runs} runs of each in turn, after one to warm up.",
+        f"{command_line()}: {how.runs} runs of each in turn, after one to warm up.",
         "",
         "| way | pairs/s | seconds, median / ninth decile | to padded | floor, s | largest change to padded |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

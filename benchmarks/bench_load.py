@@ -22,7 +22,7 @@ import time
 
 import httpx
 import psutil
-from common import Report, p90
+from common import Report, command_line, p90
 
 from inform_demo.config import ModelConfig
 from inform_demo.scoring import RewardScorer
@@ -170,7 +170,7 @@ def main() -> None:
         stop_server(process, tally)
     is_trial = options.minutes < 1
     report = Report(f"load {options.clients} clients", "Load", is_trial=is_trial)
-    report.add(f"`python benchmarks/bench_load.py --clients {options.clients} --minutes {options.minutes:g}`", "")
+    report.add(command_line(), "")
     report.add(*describe(tally, options))
     print(*tally.wrong[:10], sep="\n")
     has_grown = not is_trial and bool(tally.memory_bytes) and tally.growth(duration_s / 5) > 0.05

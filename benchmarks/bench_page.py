@@ -15,7 +15,7 @@ import shutil
 import statistics
 from datetime import UTC, datetime
 
-from common import RESULTS, describe_hardware, p90
+from common import RESULTS, command_line, describe_hardware, p90
 from playwright.sync_api import Page, sync_playwright
 
 from inform_demo.config import ModelConfig, ServeConfig
@@ -74,7 +74,7 @@ def main() -> None:
         f"{describe_hardware()}, server and Chromium on the same machine; {loaded.report.model} in "
         f"{loaded.report.precision}; " + ", ".join(f"{name} {value}" for name, value in installed_versions().items()),
         "",
-        f"`python benchmarks/bench_page.py --runs {options.runs}`: milliseconds as median / ninth decile.",
+        f"{command_line()}: milliseconds as median / ninth decile.",
         "",
         "| characters of both answers | scorer, ms | handler and page, ms |",
         "| ---: | ---: | ---: |",

@@ -20,7 +20,7 @@ import argparse
 import statistics
 
 import torch
-from common import Report, Subject, largest_change, show_ms
+from common import Report, Subject, command_line, largest_change, show_ms
 
 N_TOKENS = (200, 400, 1000, 4000)
 SHARES = (0.25, 0.5, 0.8)
@@ -28,9 +28,9 @@ N_ANSWERS = (2, 4, 8, 16)
 BATCH = 16
 
 COLUMNS = (
-    *("answers", "tokens of two", "shared", "card, ms", "plain, ms", "padded, ms", "batch of 16, ms", "ours, ms"),
-    *("card / ours", "padded / ours", "16 / ours", "plain / ours", "bound", "of bound", "floor, ms", "ours / floor"),
-    *("largest change to card", "to exact (fp32)"),
+    *("answers", "tokens of two", "shared", "card, ms", "plain, ms", "padded, ms", "ours, ms"),
+    *("card / ours", "padded / ours", "plain / ours", "bound", "of bound", "floor, ms", "ours / floor"),
+    *("batch of 16, ms", "16 / ours", "largest change to card", "to exact (fp32)"),
 )
 
 
@@ -56,18 +56,19 @@ def measure(
     """A row of the table."""
     n_answers, n_each = len(answers), len(answers[0])
     batch = [answers[i % n_answers] for i in range(BATCH)]
-    ways = (
+    ways = [
         lambda: subject.card(answers),
         lambda: subject.plain(answers),
         lambda: subject.padded(answers, n_answers),
-        lambda: subject.padded(batch, BATCH),
         lambda: subject.ours([answers]),
-    )
+    ]
+    if not how.no_batch:
+        ways.append(lambda: subject.padded(batch, BATCH))
     # Long passes are steadier and dear: few warm-ups do for them.
     n_warmup = how.warmup if n_each * n_answers <= 1000 else min(1, how.warmup)
     times = subject.time_in_turn(ways, n_warmup, how.runs, how.cell_s)
-    times[3] = [seconds * n_answers / BATCH for seconds in times[3]]
-    card, plain, padded, batched, ours = map(statistics.median, times)
+    card, plain, padded, ours = map(statistics.median, times[:4])
+    batched = [seconds * n_answers / BATCH for seconds in times[4]] if len(times) > 4 else None
     rewards = subject.ours([answers])
     to_card = largest_change(rewards, subject.card(answers))
     to_exact = "" if exact is None else f"{largest_change(rewards[:2], exact.card(answers[:2])):.1e}"
@@ -75,9 +76,10 @@ def measure(
     bound = n_answers * n_each / (n_shared + n_answers * (n_each - n_shared))
     floor = subject.floor_s([answers], *rates)
     cells = (
-        *(str(n_answers), str(2 * n_each), f"{share:.0%}", *map(show_ms, times)),
-        *(f"{card / ours:.2f}", f"{padded / ours:.2f}", f"{batched / ours:.2f}", f"**{plain / ours:.2f}**"),
+        *(str(n_answers), str(2 * n_each), f"{share:.0%}", *map(show_ms, times[:4])),
+        *(f"{card / ours:.2f}", f"{padded / ours:.2f}", f"**{plain / ours:.2f}**"),
         *(f"{bound:.2f}", f"{plain / ours / bound:.0%}", f"{1e3 * floor:.1f}", f"{ours / floor:.2f}"),
+        *((show_ms(batched), f"{statistics.median(batched) / ours:.2f}") if batched else ("", "")),
         *(f"{to_card:.1e}", to_exact),
     )
     return f"| {' | '.join(cells)} |"
@@ -94,6 +96,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=N_TOKENS, help="of two conversations together")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
     parser.add_argument("--answers", type=int, nargs="+", default=N_ANSWERS)
+    parser.add_argument("--no-batch", action="store_true", help="leave out batches of 16, most of the time of a cell")
     parser.add_argument("--quick", action="store_true", help="a trial of two cells that writes nothing down")
     how = parser.parse_args()
     if how.quick:
@@ -109,8 +112,7 @@ def main() -> None:
         f"{subject.name}, kernel: {subject.kernel}; a large product runs at {rates[0] / 1e9:,.0f} GFLOP/s, memory is "
         f"read at {rates[1] / 1e9:,.0f} GB/s.",
         "",
-        f"`python benchmarks/bench_scoring.py{f' --model {how.model}' if how.model else ''} --precision "
-        f"{how.precision} --runs {how.runs}`: all ways in turn, up to {how.runs} rounds or {how.cell_s:.0f} s a cell; "
+        f"{command_line()}: all ways in turn, up to {how.runs} rounds or {how.cell_s:.0f} s a cell; "
         "milliseconds as median / ninth decile.",
         "",
         f"| {' | '.join(COLUMNS)} |",

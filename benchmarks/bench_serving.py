@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from common import Report
+from common import Report, command_line
 from gradio_client import Client
 
 from inform_demo.config import ModelConfig
@@ -139,8 +139,7 @@ def main() -> None:
     report.add(
         f"{scorer.report.model} in {scorer.report.precision}; server and clients on the same machine.",
         "",
-        f"`python benchmarks/bench_serving.py --requests {how.requests}`: seconds as p50 / p95; every client "
-        "asks again as soon as it has its answer.",
+        f"{command_line()}: seconds as p50 / p95; every client asks again as soon as it has its answer.",
         "",
         "| clients | comparisons | a second | whole, s | waiting, s | computing, s | lost | crossed |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

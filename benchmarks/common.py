@@ -8,7 +8,9 @@ from __future__ import annotations
 import copy
 import platform
 import re
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -224,6 +226,11 @@ def describe_hardware() -> str:
 def describe_versions() -> str:
     """Of the packages that can move a time or a reward."""
     return ", ".join(f"{name} {version}" for name, version in installed_versions().items())
+
+
+def command_line() -> str:
+    """What was run, as it can be run again from the project's root."""
+    return f"`{shlex.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}`"
 
 
 class Report:

@@ -6,7 +6,8 @@
 The embedded model behind the gate, in this process. Half of the requests go to the four functions and uploads as Gradio
 describes them to programs, half to every route that its server has, those that the gate closes included. What an
 accepted call comes to is fetched. A finding is a status of 500 or more that does not say when to come back, an answer
-that takes too long or breaks off, or a fault that nobody foresaw; each is printed as a command for curl.
+that takes too long or breaks off, or a fault that nobody foresaw; each is printed as a command for curl. Runs of
+1,000 and more are written to benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from common import Report, command_line
 from hypothesis import HealthCheck, Verbosity, given, settings
 from hypothesis.errors import Unsatisfiable
 
@@ -145,21 +147,22 @@ def run_operation(fuzzer: Fuzzer, operation: Any, mode: Any, n: int) -> None:
         run()
 
 
-def report(fuzzer: Fuzzer, took_s: float) -> Iterator[str]:
+def describe(fuzzer: Fuzzer, took_s: float) -> Iterator[str]:
     """What came of it, in lines."""
     statuses = ", ".join(f"{n:,} x {status}" for status, n in sorted(fuzzer.statuses.items()))
     n_sent = sum(fuzzer.statuses.values())
-    yield f"{n_sent:,} requests and {fuzzer.n_fetched:,} answers fetched in {took_s:.0f} s: {statuses}"
+    yield f"- {n_sent:,} requests and {fuzzer.n_fetched:,} answers fetched in {took_s:.0f} s: {statuses}"
     for (label, what), command in fuzzer.findings.items():
-        yield f"{label}: {what}\n    {command[:1000]}"
-    yield f"{len(fuzzer.findings)} findings"
+        yield f"- {label}: {what}\n    {command[:1000]}"
+    yield f"- {len(fuzzer.findings)} findings"
 
 
 def main() -> None:
     """Run both halves; exit code 1 where there is a finding, or the server no longer answers as it did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=5000)
-    n_half = max(1, parser.parse_args().requests // 2)
+    n_requests = parser.parse_args().requests
+    n_half = max(1, n_requests // 2)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # where uploads go
         scorer = load_scorer()
@@ -172,8 +175,9 @@ def main() -> None:
             run_half(fuzzer, operations_of(description), n_half)
         is_ready = requests.get(f"{url}readyz", timeout=MOST_S).ok
         demo.close(verbose=False)
-    print(*report(fuzzer, time.monotonic() - began), sep="\n")
-    print("The server is still ready." if is_ready else "The server is no longer ready.")
+    report = Report("fuzz api", "Fuzzing: requests to the API of a running server", is_trial=n_requests < 1000)
+    report.add(command_line(), "", *describe(fuzzer, time.monotonic() - began))
+    report.add("- the server is still ready" if is_ready else "- the server is no longer ready")
     sys.exit(bool(fuzzer.findings) or not is_ready)
 
 

@@ -5,6 +5,7 @@
 
 The parsers of pasted conversations, of batch files and of API messages; the depth of JSON and the routes of the gate.
 Share links are read in the browser only, and need Chromium. Inputs are Hypothesis' own and damaged valid ones.
+Runs of 1,000 and more are written to benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from common import Report, command_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -94,8 +96,8 @@ TARGETS: dict[str, tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]
 }
 
 
-def run_many(name: str, strategy: st.SearchStrategy[Any], target: Callable[..., None], n_inputs: int) -> None:
-    """Give a target so many inputs; a failure ends with Hypothesis' smallest example."""
+def run_many(name: str, strategy: st.SearchStrategy[Any], target: Callable[..., None], n_inputs: int) -> str:
+    """Give a target so many inputs, and say how it went; a failure ends with Hypothesis' smallest example."""
     n_run = 0
 
     @settings(max_examples=n_inputs, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -107,7 +109,7 @@ def run_many(name: str, strategy: st.SearchStrategy[Any], target: Callable[..., 
 
     began = time.monotonic()
     run()
-    print(f"{name}: {n_run:,} inputs in {time.monotonic() - began:.0f} s, no crash and no hang")
+    return f"- {name}: {n_run:,} inputs in {time.monotonic() - began:.0f} s, no crash and no hang"
 
 
 def main() -> None:
@@ -116,14 +118,16 @@ def main() -> None:
     parser.add_argument("--kind", choices=("parsers", "share-links"), default="parsers")
     parser.add_argument("--inputs", type=int, default=100_000)
     options = parser.parse_args()
+    report = Report(f"fuzz {options.kind}", "Fuzzing: inputs without a crash or a hang", is_trial=options.inputs < 1000)
+    report.add(command_line(), "")
     if options.kind == "share-links":
         from fuzz_links import LINKS, link_checker
 
         with link_checker() as check:
-            run_many("share links", LINKS, check, options.inputs)
+            report.add(run_many("share links", LINKS, check, options.inputs))
         return
     for name, (target, strategies) in TARGETS.items():
-        run_many(name, st.tuples(*strategies), target, max(1, options.inputs // len(TARGETS)))
+        report.add(run_many(name, st.tuples(*strategies), target, max(1, options.inputs // len(TARGETS))))
 
 
 if __name__ == "__main__":
