@@ -114,30 +114,31 @@ def main() -> None:
     )
     packed_tokens = sum(map(count_packed_tokens, pairs))
     whole = sum(len(ids) for pair in pairs for ids in pair)
-    floors = ["", *(floor_of(subject, pairs, budget, rates) for budget in budgets)]
-    report = Report(f"bulk {how.model or ''}", "Bulk scoring: pairs a second", is_trial=how.quick)
+    floors = [None, *(floor_of(subject, pairs, budget, rates) for budget in budgets)]
+    report = Report(f"bulk {how.model or ''} {how.precision}", "Bulk scoring: pairs a second", is_trial=how.quick)
     report.add(
         f"{subject.name}, kernel: {subject.kernel}. {len(pairs)} pairs of {(how.data or LENGTHS).name}, "
         f"{whole:,} tokens; computed: {padded_tokens:,} with padding, {packed_tokens:,} packed.",
         "",
         f"{command_line()}: {how.runs} runs of each in turn, after one to warm up.",
         "",
-        "| way | pairs/s | seconds, median / ninth decile | to padded | floor, s | largest change to padded |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| way | pairs/s | seconds, median / p90 | to padded | floor, s | to floor | largest change to padded |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     )
     base = statistics.median(times[0])
     for name, seconds, got, floor in zip(names, times, rewards, floors, strict=True):
         median = statistics.median(seconds)
+        to_floor = f"{floor:.2f} | {median / floor:.2f}" if floor else "|"
         report.add(
             f"| {name} | {len(pairs) / median:.1f} | {median:.2f} / {p90(seconds):.2f} | **{base / median:.2f}** "
-            f"| {floor} | {largest_change(got, rewards[0]):.1e} |"
+            f"| {to_floor} | {largest_change(got, rewards[0]):.1e} |"
         )
 
 
-def floor_of(subject: Subject, pairs: Sequence[Pair], budget: int, rates: tuple[float, float]) -> str:
+def floor_of(subject: Subject, pairs: Sequence[Pair], budget: int, rates: tuple[float, float]) -> float:
     """Seconds of our forwards if their products ran at the measured rate, or the weights were read once in each."""
     forwards = fill_forwards([count_packed_tokens(pair) for pair in pairs], budget)
-    return f"{sum(subject.floor_s([pairs[i] for i in forward], *rates) for forward in forwards):.2f}"
+    return sum(subject.floor_s([pairs[i] for i in forward], *rates) for forward in forwards)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ N_ANSWERS = (2, 4, 8, 16)
 BATCH = 16
 
 COLUMNS = (
-    *("answers", "tokens of two", "shared", "card, ms", "plain, ms", "padded, ms", "ours, ms"),
+    *("answers", "tokens of two", "shared", "warm-up + rounds", "card, ms", "plain, ms", "padded, ms", "ours, ms"),
     *("card / ours", "padded / ours", "plain / ours", "bound", "of bound", "floor, ms", "ours / floor"),
     *("batch of 16, ms", "16 / ours", "largest change to card", "to exact (fp32)"),
 )
@@ -70,13 +70,14 @@ def measure(
     card, plain, padded, ours = map(statistics.median, times[:4])
     batched = [seconds * n_answers / BATCH for seconds in times[4]] if len(times) > 4 else None
     rewards = subject.ours([answers])
+    rounds = f"{n_warmup} + {len(times[0])}"
     to_card = largest_change(rewards, subject.card(answers))
     to_exact = "" if exact is None else f"{largest_change(rewards[:2], exact.card(answers[:2])):.1e}"
     n_shared = round(n_each * share)
     bound = n_answers * n_each / (n_shared + n_answers * (n_each - n_shared))
     floor = subject.floor_s([answers], *rates)
     cells = (
-        *(str(n_answers), str(2 * n_each), f"{share:.0%}", *map(show_ms, times[:4])),
+        *(str(n_answers), str(2 * n_each), f"{share:.0%}", rounds, *map(show_ms, times[:4])),
         *(f"{card / ours:.2f}", f"{padded / ours:.2f}", f"**{plain / ours:.2f}**"),
         *(f"{bound:.2f}", f"{plain / ours / bound:.0%}", f"{1e3 * floor:.1f}", f"{ours / floor:.2f}"),
         *((show_ms(batched), f"{statistics.median(batched) / ours:.2f}") if batched else ("", "")),
@@ -106,7 +107,9 @@ def main() -> None:
     # Before fp32 copies: 70B leaves no room for more.
     exact = subject.build_exact()
     report = Report(
-        f"scoring {how.model or ''}", "Scoring: one shared-prefix forward against other ways", is_trial=how.quick
+        f"scoring {how.model or ''} {how.precision}",
+        "Scoring: one shared-prefix forward against other ways",
+        is_trial=how.quick,
     )
     report.add(
         f"{subject.name}, kernel: {subject.kernel}; a large product runs at {rates[0] / 1e9:,.0f} GFLOP/s, memory is "

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -51,6 +52,8 @@ class Subject:
 
     def __init__(self, model: str | None, precision: str) -> None:
         if model and model.startswith("random:"):
+            if precision not in {"bf16", "fp32"}:
+                raise SystemExit(f"A random model is made in bf16 or fp32; got {precision}. Quantised: a checkpoint.")
             self.model = build_random(model.removeprefix("random:"), precision)
             n_parameters = sum(parameter.numel() for parameter in self.model.parameters())
             self.name = f"random Llama of {n_parameters / 1e9:.2f} B in {precision}"
@@ -126,7 +129,9 @@ class Subject:
             rate: multiply-adds count as two operations a second.
         """
         layers = self.model.model.layers
-        n_weights = sum(parameter.numel() for parameter in layers.parameters())
+        # By their shapes: a quantised matrix holds fewer numbers than it multiplies by.
+        linears = [module for module in layers.modules() if isinstance(module, torch.nn.Linear)]
+        n_weights = sum(linear.in_features * linear.out_features for linear in linears)
         n_bytes = sum(parameter.numel() * parameter.element_size() for parameter in layers.parameters())
         pack = build_pack(groups)
         n_seen = sum(s.n_tokens * s.n_prefix + s.n_tokens * (s.n_tokens + 1) / 2 for s in pack.segments)
@@ -137,9 +142,10 @@ class Subject:
     def measure_rates(self) -> tuple[float, float]:
         """Operations a second in a product of the model's shape, bytes a second of reading; best of several."""
         shape = (self.config.hidden_size, self.config.intermediate_size)
-        rows = torch.randn(1024, shape[0], device=self.device, dtype=self.model.dtype)
+        on_gpu = self.device.type == "cuda"  # where little is over before it has begun
+        rows = torch.randn(16_384 if on_gpu else 1024, shape[0], device=self.device, dtype=self.model.dtype)
         weight = torch.randn(*shape, device=self.device, dtype=self.model.dtype)
-        block = torch.ones(2**26, device=self.device)
+        block = torch.ones(2**30 if on_gpu else 2**26, device=self.device)
         product_s = min(self.time_once(lambda: rows @ weight) for _ in range(20))
         read_s = min(self.time_once(block.sum) for _ in range(5))
         return 2 * rows.shape[0] * weight.numel() / product_s, block.nbytes / read_s
@@ -240,7 +246,9 @@ class Report:
         self._is_trial = is_trial
         today = f"{datetime.now(UTC):%Y-%m-%d}"
         slug = re.sub(r"[^a-z0-9]+", "-", f"{name} {describe_hardware()}".lower()).strip("-")
-        self._file = RESULTS / f"{slug}-{today}.md"
+        # Nothing measured is written over: a second run of a day gets a number.
+        files = (RESULTS / f"{slug}-{today}{f'-{i}' if i > 1 else ''}.md" for i in count(1))
+        self._file = next(file for file in files if not file.exists())
         self._lines: list[str] = []
         self.add(f"# {title} ({today})", "", f"{describe_hardware()}; {describe_versions()}", "")
 

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from transformers import LlamaConfig
 
 from inform_demo.config import INFORM_70B, ModelConfig, Precision, PrecisionChoice
 from inform_demo.errors import CheckpointError, LoadError
+from inform_demo.memory import is_out_of_memory
 from inform_demo.modeling import ARCHITECTURE
 
 # By the format's own rule.
@@ -154,6 +154,10 @@ def _length_by_header(file: Path) -> int | None:
     return 8 + n_header + max(ends, default=0)
 
 
+# What safetensors, transformers and torch raise over a file that is broken, or memory that runs out.
+_FAULTS = (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, MemoryError)
+
+
 @contextmanager
 def as_checkpoint_error(source: str, what: str) -> Iterator[None]:
     """Faults of files and of the network as one typed error; the cause stays attached for the log."""
@@ -161,9 +165,10 @@ def as_checkpoint_error(source: str, what: str) -> Iterator[None]:
         yield
     except LoadError:
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise LoadError(f"{source}: out of memory while loading; use another precision or a larger device.") from error
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+    except _FAULTS as error:
+        if is_out_of_memory(error):
+            words = f"{source}: out of memory while loading; use another precision or a larger device."
+            raise LoadError(words) from error
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise CheckpointError(
             f"{source}: {what}: {reason[0]} Check the folder or hub id, and the connection if it is a hub id."

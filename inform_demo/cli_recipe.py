@@ -168,6 +168,9 @@ def _add_train(commands: Any) -> None:
         help="how often a pass takes a source's pairs: 0.25 a quarter, 2 twice; may hold * (default: once)",
     )
     parser.add_argument("--skip-invalid", action="store_true", help="leave invalid rows out and count them")
+    parser.add_argument(
+        "--keep-best", action="store_true", help="end with the lowest loss on what is held out, not with the last step"
+    )
     parser.add_argument("--gradient-checkpointing", action="store_true", help="less memory, slower")
     parser.add_argument(
         "--report-to", nargs="+", default=(), metavar="TRACKER", help="also send the curves to tensorboard, wandb, ..."

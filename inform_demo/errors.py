@@ -53,7 +53,13 @@ class RoleOrderError(InputError):
 
 
 class ConversationTooLongError(InputError):
-    """A conversation has more tokens than may be scored. Nothing is ever truncated instead."""
+    """A conversation has more tokens than may be scored. Nothing is ever truncated instead.
+
+    Attributes:
+        place: of the conversation among those that were scored together, from 0; whoever has several sets it.
+    """
+
+    place: int | None = None
 
     def __init__(self, n_tokens: int, max_tokens: int, what: str = "The conversation") -> None:
         self.n_tokens = n_tokens

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import get_args
 
 from torch import nn
-from transformers import LlamaConfig
 
 from inform_demo.config import Precision
 from inform_demo.memory import peak_bytes
@@ -59,7 +58,7 @@ def measure(model: INFORMForSequenceClassification, max_tokens: int) -> dict[Pre
     return {
         precision: Footprint(
             {name: _block_bytes(name, block, precision) for name, block in blocks.items()},
-            _working_bytes(model.config, n_tokens, precision),
+            peak_bytes(model.config, n_tokens, precision, trace=True),
         )
         for precision in get_args(Precision)
     }
@@ -87,17 +86,3 @@ def _block_bytes(name: str, block: nn.Module, precision: Precision) -> int:
     if precision == "nf4":
         return rest + round(_NF4_BYTES * n_linear) + _NF4_MATRIX_BYTES * len(linears)
     return rest + 2 * n_linear
-
-
-def _working_bytes(config: LlamaConfig, n_tokens: int, precision: Precision) -> int:
-    """What `peak_bytes` counts for a trace, and what a quantised matrix product takes beside it.
-
-    An int8 product is int32 before it is scaled to two bytes, so one tensor of the intermediate width takes two bytes
-    more; nf4 spreads one matrix at a time out to bf16.
-    """
-    working = peak_bytes(config, n_tokens, 4 if precision == "fp32" else 2, trace=True)
-    if precision == "int8":
-        working += 2 * n_tokens * config.intermediate_size
-    if precision == "nf4":
-        working += 2 * config.intermediate_size * config.hidden_size
-    return working

@@ -13,12 +13,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 
-from inform_demo.config import DEFAULT_FORWARD_TIMEOUT_S
+from inform_demo.config import DEFAULT_FORWARD_TIMEOUT_S, Precision
 from inform_demo.errors import NonFiniteRewardError, NoRoomError, OutOfMemoryError, ScoringTimeoutError
-from inform_demo.memory import estimate_bytes, fitting_tokens, free_bytes
+from inform_demo.memory import estimate_bytes, fitting_tokens, free_bytes, is_out_of_memory
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.packing import Pack, TokenIds, build_pack, split_groups
 from inform_demo.watchdog import Watchdog
@@ -50,11 +51,18 @@ class ForwardRunner:
     """Runs packs on one model, one at a time, whoever calls.
 
     Args:
+        precision: what the model was loaded in, which says how much memory a pass takes; by default that of its dtype.
         timeout_s: seconds that a pass may take, besides `ALLOWANCE_S` for each token.
     """
 
-    def __init__(self, model: INFORMForSequenceClassification, timeout_s: float = DEFAULT_FORWARD_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        model: INFORMForSequenceClassification,
+        precision: Precision | None = None,
+        timeout_s: float = DEFAULT_FORWARD_TIMEOUT_S,
+    ) -> None:
         self._model = model
+        self._precision: Precision = precision or ("fp32" if model.dtype == torch.float32 else "bf16")
         self._timeout_s = timeout_s
         self._watchdog = Watchdog()
 
@@ -75,13 +83,14 @@ class ForwardRunner:
             ScoringTimeoutError, ModelStuckError: this pass, or an earlier one, does not come back.
             NonFiniteRewardError: the model answered NaN or infinity.
         """
-        pieces = split_groups(groups)
         pack = build_pack(groups)
-        if not pieces:
-            return self._try(pack, trace=trace) or self._run_small(pack, trace=trace)
         scored = self._try(pack, trace=trace)
         if scored is not None:
             return scored
+        self._refuse_hopeless(max(map(len, chain.from_iterable(groups))), trace=trace)
+        pieces = split_groups(groups)
+        if not pieces:
+            return self._run_small(pack, trace=trace)
         logger.warning(
             "Not enough memory to score %s tokens at once; going on in two halves. Outside fp32 this can move the last "
             "bits of a reward.",
@@ -93,12 +102,15 @@ class ForwardRunner:
         # Where a group was cut, its prefix was computed more than once: nothing is shared by all.
         return [placed[i] if len(groups) > 1 else replace(placed[i], n_shared=0) for i in range(len(placed))]
 
+    def _refuse_hopeless(self, n_tokens: int, *, trace: bool) -> None:
+        """No half is begun where the longest sequence will not fit alone."""
+        needed, free = self._estimate(n_tokens, trace=trace, mlp_rows=MLP_ROWS), free_bytes(self._model)
+        if needed > free:
+            fitting = fitting_tokens(self._model.config, free, self._precision, mlp_rows=MLP_ROWS, trace=trace)
+            raise NoRoomError(n_tokens, needed, free, fitting)
+
     def _run_small(self, pack: Pack, *, trace: bool) -> list[Scored]:
         """A single sequence, with as little memory as can be."""
-        needed, free = self._estimate(pack, trace=trace, mlp_rows=MLP_ROWS), free_bytes(self._model)
-        if needed > free:
-            fitting = fitting_tokens(self._model.config, free, self._number_bytes, mlp_rows=MLP_ROWS, trace=trace)
-            raise NoRoomError(pack.n_tokens, needed, free, fitting)
         logger.warning("Not enough memory for %s tokens; going on with the MLPs in pieces.", f"{pack.n_tokens:,}")
         scored = self._try(pack, trace=trace, mlp_rows=MLP_ROWS)
         if scored is None:
@@ -107,16 +119,12 @@ class ForwardRunner:
             )
         return scored
 
-    @property
-    def _number_bytes(self) -> int:
-        return self._model.dtype.itemsize
-
-    def _estimate(self, pack: Pack, *, trace: bool, mlp_rows: int | None) -> int:
-        return estimate_bytes(self._model.config, pack.n_tokens, self._number_bytes, mlp_rows=mlp_rows, trace=trace)
+    def _estimate(self, n_tokens: int, *, trace: bool, mlp_rows: int | None) -> int:
+        return estimate_bytes(self._model.config, n_tokens, self._precision, mlp_rows=mlp_rows, trace=trace)
 
     def _try(self, pack: Pack, *, trace: bool, mlp_rows: int | None = None) -> list[Scored] | None:
         """The results of a pass, or None if it does not fit."""
-        if self._estimate(pack, trace=trace, mlp_rows=mlp_rows) > free_bytes(self._model):
+        if self._estimate(pack.n_tokens, trace=trace, mlp_rows=mlp_rows) > free_bytes(self._model):
             return None
         allowed_s = self._timeout_s + ALLOWANCE_S * pack.n_tokens
 
@@ -145,7 +153,9 @@ class ForwardRunner:
                     stack.enter_context(mlp_in_pieces(self._model, mlp_rows))
                 output = self._model(pack=pack.to(self._model.device), trace=trace)
                 return output.logits.squeeze(-1).tolist(), output.token_rewards[0].tolist() if trace else []
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             logger.info("Out of memory: %s", error)
         # Only here, where the error and with it the frames of the pass are gone, is their memory free.
         if torch.cuda.is_available():

@@ -30,7 +30,7 @@ from inform_demo.errors import LoadError, MissingDependencyError
 from inform_demo.footprint import measure
 from inform_demo.kernels import resolve_kernel
 from inform_demo.modeling import INFORMForSequenceClassification
-from inform_demo.placement import Placement, find_devices, resolve_placement
+from inform_demo.placement import Placement, find_devices, has_fast_bf16, resolve_placement
 from inform_demo.progress import ProgressTracker
 from inform_demo.types import LoadReport
 from inform_demo.versions import installed_versions
@@ -74,7 +74,8 @@ def load_model(
     tracker.begin("loading", plan.n_bytes)
     with _watch_memory(tracker, memory_before):
         model = _load_weights(folder, config.source, plan)
-    kernel, kernel_reason = resolve_kernel(model.device, model.dtype)
+    with as_checkpoint_error(config.source, "no attention kernel could be tried"):
+        kernel, kernel_reason = resolve_kernel(model.device, model.dtype)
     report = LoadReport(
         model=describe_source(config),
         revision=None if folder == Path(config.source) else folder.name,  # the hub's cache has a folder a commit
@@ -116,12 +117,6 @@ def describe_source(config: ModelConfig) -> str:
     if config.is_embedded:
         return "INFORM-embedded-57M"
     return config.source if not Path(config.source).is_dir() else Path(config.source).resolve().name
-
-
-def has_fast_bf16() -> bool:
-    """Whether this CPU multiplies bf16 natively; without, bf16 there is slower than fp32."""
-    # torch has no public name for the question.
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
 
 
 def _choices(report: LoadReport) -> tuple[str, str, str, str]:

@@ -115,6 +115,7 @@ class Pack:
             self.row_of,
             self.n_shared,
             self.trees,
+            self.plans,
         )
 
 

@@ -15,7 +15,7 @@ import torch
 from inform_demo.config import Precision, PrecisionChoice
 from inform_demo.errors import NotEnoughMemoryError
 from inform_demo.footprint import Footprint
-from inform_demo.memory import free_cpu_bytes
+from inform_demo.memory import free_cpu_bytes, free_cuda_bytes
 
 GIB = 2**30
 
@@ -71,11 +71,14 @@ class Placement:
 def find_devices() -> list[Device]:
     """The GPUs with their free memory, else the CPU."""
     if torch.cuda.is_available():
-        return [
-            Device(i, torch.cuda.get_device_name(i), torch.cuda.mem_get_info(i)[0])
-            for i in range(torch.cuda.device_count())
-        ]
+        return [Device(i, torch.cuda.get_device_name(i), free_cuda_bytes(i)) for i in range(torch.cuda.device_count())]
     return [Device(None, "cpu", free_cpu_bytes())]
+
+
+def has_fast_bf16() -> bool:
+    """Whether this CPU multiplies bf16 natively; without, bf16 there is slower than fp32."""
+    # torch has no public name for the question.
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
 
 
 def sold_card(index: int, size: float) -> Device:

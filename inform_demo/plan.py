@@ -25,6 +25,7 @@ from inform_demo.placement import (
     count_cards,
     describe_cards,
     find_devices,
+    has_fast_bf16,
     resolve_device_map,
     resolve_placement,
     sold_card,
@@ -103,7 +104,7 @@ def build_plan(config: ModelConfig, devices: Sequence[Device] | None = None) -> 
     if stored:
         footprints = {stored: footprints[stored]}
     try:
-        placement = resolve_placement(footprints, config.precision, devices, stored=stored)
+        placement = resolve_placement(footprints, config.precision, devices, fast_bf16=has_fast_bf16(), stored=stored)
         chosen, reason = placement.precision, f"{placement.precision_reason}; {placement.reason}"
     except NotEnoughMemoryError as error:
         chosen, reason = None, str(error)

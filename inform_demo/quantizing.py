@@ -10,8 +10,11 @@ import gc
 import json
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast
 
 from inform_demo.config import ModelConfig
@@ -53,7 +56,7 @@ def quantize(config: ModelConfig, output: Path) -> Path:
     shutil.rmtree(partial, ignore_errors=True)  # what a run that was killed left behind
     try:
         model.config._name_or_path = ""  # noqa: SLF001 - or the path of this machine is written into config.json
-        with quiet_transformers():
+        with quiet_transformers(), _full_disk_as_error(output, needed):
             model.save_pretrained(partial)
         # Not before it is saved: bitsandbytes lays nf4 out anew in the first forward on a CPU, and rounds the scales.
         rewards = score_example(RewardScorer(model, chat, report))
@@ -69,6 +72,18 @@ def quantize(config: ModelConfig, output: Path) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return output
+
+
+@contextmanager
+def _full_disk_as_error(output: Path, needed: int) -> Iterator[None]:
+    """Somebody else may have filled the disk since it was looked at; safetensors has no errno, only the words."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if "No space left" not in str(error):
+            raise
+        free = shutil.disk_usage(output.parent).free
+        raise NotEnoughDiskError(needed, free, f"{output}", "Free some, or name a folder elsewhere.") from error
 
 
 def _check_copy(folder: Path, expected: tuple[float, float]) -> None:

@@ -10,14 +10,14 @@ Knows the model and the encoder; knows nothing of pages, files or training.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Self
+from typing import Self, TypeVar
 
 from inform_demo.chat import ChatEncoder
 from inform_demo.config import DEFAULT_FORWARD_TIMEOUT_S, DEFAULT_TIE_BAND, ModelConfig
-from inform_demo.errors import RoleOrderError
+from inform_demo.errors import ConversationTooLongError, RoleOrderError
 from inform_demo.forward import ForwardRunner
 from inform_demo.loading import load_model
 from inform_demo.modeling import INFORMForSequenceClassification
@@ -39,6 +39,22 @@ BULK_TOKENS = 8192
 
 # What an error calls the two conversations of a comparison.
 ANSWERS = ("Answer A with its prompt", "Answer B with its prompt")
+
+Encoded = TypeVar("Encoded")
+
+
+def _encode_each(
+    encode: Callable[[Conversation, str], Encoded], conversations: Sequence[Conversation], names: Sequence[str]
+) -> list[Encoded]:
+    """All of them, or the error of the first that is too long, with its place."""
+    encoded = []
+    for i, (conversation, name) in enumerate(zip(conversations, names, strict=True)):
+        try:
+            encoded.append(encode(conversation, name))
+        except ConversationTooLongError as error:
+            error.place = i
+            raise
+    return encoded
 
 
 class RewardScorer:
@@ -64,7 +80,7 @@ class RewardScorer:
         self._chat = chat
         self._report = report
         self._tie_band = tie_band
-        self._runner = ForwardRunner(model, forward_timeout_s)
+        self._runner = ForwardRunner(model, report.precision, forward_timeout_s)
 
     @classmethod
     def load(cls, config: ModelConfig, tie_band: float = DEFAULT_TIE_BAND) -> Self:
@@ -150,7 +166,7 @@ class RewardScorer:
         if a.prompt != b.prompt:
             raise RoleOrderError("Answers are traced side by side only where their conversations have the same prompt.")
         began = time.perf_counter()
-        encoded = [self._chat.encode_answer(*pair) for pair in zip((a, b), ANSWERS, strict=True)]
+        encoded = _encode_each(self._chat.encode_answer, (a, b), ANSWERS)
         scored = self._runner.run([[answer.ids for answer in encoded]], trace=True)
         rewards = [
             Reward(result.value, len(answer.ids), result.n_shared)
@@ -184,7 +200,7 @@ class RewardScorer:
     def _score_named(
         self, conversations: Sequence[Conversation], names: Sequence[str], in_one_forward: bool = False
     ) -> list[Reward]:
-        encoded = [self._chat.encode(*pair) for pair in zip(conversations, names, strict=True)]
+        encoded = _encode_each(self._chat.encode, conversations, names)
         by_prompt: dict[tuple[Message, ...], list[int]] = {}
         for i, conversation in enumerate(conversations):
             by_prompt.setdefault(conversation.prompt, []).append(i)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
+from inform_demo.config import Precision
 from inform_demo.errors import EmptyTextError, InvalidTextError, RoleOrderError
 
 Role = Literal["system", "user", "assistant"]
@@ -259,7 +260,7 @@ class LoadReport:
     revision: str | None
     is_embedded: bool
     n_parameters: int
-    precision: str
+    precision: Precision
     precision_reason: str
     attention_kernel: str
     attention_reason: str

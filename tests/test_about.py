@@ -39,7 +39,7 @@ def test_the_embedded_models_card_shows_its_recorded_results(recorded):
     assert recorded["subsets"]
     for subset in recorded["subsets"]:
         figures = f"{subset['accuracy'] * 100:.1f} % {subset['low'] * 100:.1f} % – {subset['high'] * 100:.1f} %"
-        assert f"{subset['n']:,} {figures} {subset['longer_wins'] * 100:.1f} %" in text
+        assert f"{subset['n']:,} {figures} {max(subset['longer_wins'], subset['shorter_wins']) * 100:.1f} % (" in text
         assert subset["source"] in text
     n, n_won = (sum(subset[name] for subset in recorded["subsets"]) for name in ("n", "n_won"))
     assert f"On all {n:,} pairs together it was right in {n_won / n * 100:.1f} %" in text
@@ -52,25 +52,29 @@ def test_every_recorded_set_is_explained(recorded):
         assert about_view._what(ENGLISH, subset["source"]), subset["source"]
 
 
-def test_sets_on_which_nothing_was_learnt_are_named_as_limits(recorded):
+def test_sets_on_which_nothing_was_learnt_are_counted_and_marked(recorded):
     text = words(about_view.render_model(ENGLISH, ready()))
-    (named,) = re.findall(r"reaches down to the coin or to length: (.*?)\.", text)
-    not_learnt = [s["source"] for s in recorded["subsets"] if s["low"] <= max(0.5, s["longer_wins"])]
-    assert named.split(", ") == not_learnt
+    lengths = [max(s["longer_wins"], s["shorter_wins"]) for s in recorded["subsets"]]
+    unlearnt = [
+        s["source"] for s, length in zip(recorded["subsets"], lengths, strict=True) if s["low"] <= max(0.5, length)
+    ]
+    assert f"On {len(unlearnt)} of the {len(lengths)} sets it is not shown" in text
+    assert all(f"{name} {about_view._what(ENGLISH, name)} no" in text for name in unlearnt)
 
 
 @pytest.mark.parametrize(
-    ("low", "longer_wins", "learnt"), [(0.51, 0.4, True), (0.5, 0.4, False), (0.9, 0.95, False), (0.9, 0.8, True)]
+    ("low", "longer_wins", "learnt"),
+    [(0.61, 0.4, True), (0.5, 0.5, False), (0.9, 0.95, False), (0.9, 0.05, False), (0.9, 0.8, True)],
 )
 def test_learnt_means_above_the_coin_and_above_length(low, longer_wins, learnt):
-    assert about_view.is_learnt(SubsetResult("s", 10, 9, low, 1.0, longer_wins)) == learnt
+    assert about_view.is_learnt(SubsetResult("s", 10, 9, low, 1.0, longer_wins, 1 - longer_wins)) == learnt
 
 
 def test_no_limit_is_claimed_where_everything_was_learnt(recorded):
-    subsets = (SubsetResult("gsm8k-x", 1000, 990, 0.98, 0.995, 0.5),)
+    subsets = (SubsetResult("gsm8k-x", 1000, 990, 0.98, 0.995, 0.5, 0.5),)
     evaluation = replace(evaluation_from_dict(recorded), subsets=subsets)
     text = words(about_view.render_results(ENGLISH, evaluation))
-    assert "No evidence" not in text
+    assert "not shown" not in text
     assert "On all 1,000 pairs together it was right in 99.0 %" in text
 
 
@@ -141,8 +145,9 @@ def test_the_published_tables_are_the_model_cards(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_word_of_the_tab_is_shown_somewhere(language):
+def test_every_word_of_the_tab_is_shown_somewhere(language, recorded):
     t = LANGUAGES[language]
+    one_length = SubsetResult("hep-x", 10, 5, 0.2, 0.8, 0.5, 0.5)
     shown = " ".join(
         words(markup)
         for markup in (
@@ -150,6 +155,7 @@ def test_every_word_of_the_tab_is_shown_somewhere(language):
             about_view.render_model(t, ready()),
             about_view.render_model(t, ModelStatus("loading", "m", 1.0)),
             about_view.render_model(t, ModelStatus("failed", "m", 1.0)),
+            about_view.render_results(t, replace(evaluation_from_dict(recorded), subsets=(one_length,))),
         )
     )
     for name, sentence in vars(t.about).items():

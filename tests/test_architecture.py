@@ -57,10 +57,10 @@ SERVED = [*WEB_GROUND, *UI[:-1], *WEB_PLAIN, *WEB_GRADIO, UI[-1]]
 
 # From the ground up. A module may import those before it and none after, so there are no circles.
 FLOORS = {
-    1: ["errors", "types", "config", "versions", "progress"],
-    2: ["preference", "packing", "kernels", "attention", "modeling", "chat"],
+    1: ["errors", "config", "types", "versions", "progress"],
+    2: ["preference", "memory", "packing", "kernels", "attention", "modeling", "chat"],
     3: [
-        *("memory", "footprint", "placement", "checkpoint", "download", "loading", "plan", "watchdog", "forward"),
+        *("footprint", "placement", "checkpoint", "download", "loading", "plan", "watchdog", "forward"),
         *("scoring", "slot", "verification", "quantizing", "ranking", "batch_files", "batch"),
     ],
     4: [

@@ -17,8 +17,9 @@ from huggingface_hub.utils import close_session
 from inform_demo import download
 from inform_demo.config import EMBEDDED_MODEL, ModelConfig
 from inform_demo.download import fetch
-from inform_demo.errors import CheckpointError, ModelNotReadyError, NotEnoughDiskError
+from inform_demo.errors import CheckpointError, ModelNotReadyError, NotEnoughDiskError, NotEnoughMemoryError
 from inform_demo.loading import load_model
+from inform_demo.placement import Device
 from inform_demo.progress import ProgressTracker
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui import handlers
@@ -130,6 +131,13 @@ def test_a_disk_without_room_is_told_before_anything_is_downloaded(hub, monkeypa
         fetch(CONFIG, ProgressTracker())
     assert raised.value.available_bytes == 1_000_000
     assert raised.value.needed_bytes > 50_000_000
+    assert not any(name.endswith(".safetensors") for name in hub.served)
+
+
+def test_too_little_memory_is_told_before_anything_is_downloaded(hub, monkeypatch):
+    monkeypatch.setattr("inform_demo.loading.find_devices", lambda: [Device(None, "cpu", 2**20)])
+    with pytest.raises(NotEnoughMemoryError):
+        load_model(CONFIG)
     assert not any(name.endswith(".safetensors") for name in hub.served)
 
 

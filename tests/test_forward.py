@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from inform_demo import forward as forward_module
 from inform_demo.errors import ModelStuckError, NoRoomError, OutOfMemoryError, ScoringTimeoutError
@@ -75,6 +76,48 @@ def test_out_of_memory_once_at_the_kth_module_changes_no_reward(tree_model, runn
     with hooked(tree_model, fail):
         assert_same(runner.run(GROUPS, trace=True), expected)
     assert len(calls) > k
+
+
+class FailAt(TorchDispatchMode):
+    """Runs out of memory at the kth operation that torch carries out under it, whatever it is, and then no more."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.k, self.n = k, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.n += 1
+        if self.n == self.k + 1:
+            raise torch.OutOfMemoryError("injected")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("k", [*range(0, 40, 3), *range(40, 240, 11)])
+def test_out_of_memory_at_the_kth_operation_changes_no_reward(tree_model, runner, expected, monkeypatch, k):
+    """In the attention kernel, in the gather of last tokens, in the head: a pass may end anywhere."""
+    forward, mode = tree_model.forward, FailAt(k)
+
+    def failing(*args, **kwargs):
+        with mode:  # in the thread of the pass, where it has to be
+            return forward(*args, **kwargs)
+
+    monkeypatch.setattr(tree_model, "forward", failing)
+    assert_same(runner.run(GROUPS, trace=True), expected)
+    assert mode.n > k
+    monkeypatch.undo()
+    assert values(runner.run(GROUPS, trace=True)) == values(expected)
+
+
+def test_the_cpus_own_allocator_running_out_is_no_other_error(tree_model, runner, expected):
+    n_failures = [1]
+
+    def ask_for_too_much(*_):
+        if n_failures and n_failures.pop():
+            torch.empty(2**50)
+
+    with hooked(tree_model, ask_for_too_much):
+        assert_same(runner.run(GROUPS, trace=True), expected)
+    assert not n_failures
 
 
 @pytest.mark.parametrize("fits", [34, 29, 12, 6])
@@ -162,12 +205,14 @@ def test_forwards_are_filled_in_order_and_never_needlessly_many(n_tokens, most):
     assert all(size + n_tokens[after[0]] > most for size, after in zip(sizes, forwards[1:], strict=False))
 
 
-def test_what_cannot_fit_is_refused_before_it_runs_with_the_numbers(tree_model, runner, expected, monkeypatch):
+@pytest.mark.parametrize("fitting", [[5] * 9 + [0], [5] * 9 + [7] * 3])
+def test_what_cannot_fit_is_refused_before_it_runs_with_the_numbers(tree_model, runner, expected, monkeypatch, fitting):
+    """Whether the answer that would fit comes before or after the other in the pack."""
     begun = []
-    free = estimate_bytes(tree_model.config, 20, 4, mlp_rows=forward_module.MLP_ROWS)
+    free = estimate_bytes(tree_model.config, 20, "fp32", mlp_rows=forward_module.MLP_ROWS)
     monkeypatch.setattr(forward_module, "free_bytes", lambda _model: free)
     with hooked(tree_model, lambda *_: begun.append(1)), pytest.raises(NoRoomError, match="29 tokens") as caught:
-        runner.run([GROUPS[0][:2]])
+        runner.run([GROUPS[2], [fitting, [5] * 9 + [1] * 20]])
     assert not begun
     assert (caught.value.n_tokens, caught.value.free_bytes) == (29, free)
     assert caught.value.needed_bytes > free
@@ -178,7 +223,7 @@ def test_what_cannot_fit_is_refused_before_it_runs_with_the_numbers(tree_model, 
 
 def test_what_fits_only_in_halves_is_not_begun_whole(tree_model, runner, expected, monkeypatch):
     rows = []
-    free = estimate_bytes(tree_model.config, 30, 4, trace=True)
+    free = estimate_bytes(tree_model.config, 30, "fp32", trace=True)
     monkeypatch.setattr(forward_module, "free_bytes", lambda _model: free)
     with hooked(tree_model, lambda _module, inputs: rows.append(n_rows(inputs))):
         assert_same(runner.run(GROUPS, trace=True), expected)

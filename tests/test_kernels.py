@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import sys
+from importlib.util import find_spec
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -154,6 +159,79 @@ def test_a_kernel_that_is_wrong_or_missing_is_passed_over_with_the_reason(monkey
     name, reason = resolve_kernel.__wrapped__(CPU, torch.float32)
     assert name == SDPA
     assert f"{MERGED} {words}" in reason
+
+
+CUDA = torch.device("cuda")  # only its name: nothing below touches a device
+
+
+def test_the_choice_on_a_gpu(monkeypatch):
+    """flash-attn where it is installed, then torch's own; each that is passed over says why."""
+    choose = resolve_kernel.__wrapped__
+    name, reason = choose(CUDA, torch.float32)
+    assert name == SDPA
+    assert reason.index(f"{FLASH_ATTN} computes in 16 bits") < reason.index(f"{TORCH_VARLEN} computes in 16 bits")
+    monkeypatch.setattr(kernels, "_find_problem", lambda name, *_: "no" if name == FLASH_ATTN else None)
+    assert choose(CUDA, torch.bfloat16) == (TORCH_VARLEN, f"{kernels._STRENGTHS[TORCH_VARLEN]}; no")
+    monkeypatch.setattr(kernels, "_find_problem", lambda *_: None)
+    assert choose(CUDA, torch.bfloat16)[0] == FLASH_ATTN
+
+
+def test_without_flash_attn_the_reason_says_so():
+    if find_spec("flash_attn"):
+        pytest.skip("flash-attn is installed")
+    assert kernels._find_problem(FLASH_ATTN, CPU, torch.bfloat16) == "flash-attn is not installed"
+
+
+def test_memory_that_runs_out_in_the_trial_is_no_verdict_on_the_kernel(monkeypatch):
+    def run_out(*_):
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setitem(kernels.KERNELS, MERGED, run_out)
+    with pytest.raises(torch.OutOfMemoryError):
+        resolve_kernel.__wrapped__(CPU, torch.float32)
+
+
+# The published signatures of flash-attn 2.8 and torch 2.11, with what they promise computed by definition.
+def flash_attn_varlen_func(
+    q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k,
+    dropout_p=0.0, softmax_scale=None, causal=False, window_size=(-1, -1),
+):  # fmt: skip
+    assert causal
+    assert (dropout_p, window_size) == (0.0, (-1, -1))
+    plan = kernels.VarlenPlan(None, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k)
+    return varlen_by_definition(q, k, v, plan, softmax_scale)
+
+
+def varlen_attn(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, **how):
+    inspect.signature(torch.nn.attention.varlen.varlen_attn).bind(
+        query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, **how
+    )
+    assert how["window_size"] == (-1, 0), "causal"
+    assert how["enable_gqa"]
+    return varlen_by_definition(
+        query, key, value, kernels.VarlenPlan(None, cu_seq_q, cu_seq_k, max_q, max_k), how["scale"]
+    )
+
+
+@pytest.mark.parametrize("name", [FLASH_ATTN, TORCH_VARLEN])
+@pytest.mark.parametrize("scale", [None, 0.5])
+def test_the_varlen_functions_get_their_arguments_in_their_order(monkeypatch, name, scale):
+    """Cannot run here without a GPU: what is checked is the call, against functions that do what those promise."""
+    monkeypatch.setitem(sys.modules, "flash_attn", SimpleNamespace(flash_attn_varlen_func=flash_attn_varlen_func))
+    module = SimpleNamespace(varlen_attn=varlen_attn)
+    real = importlib.import_module("torch.nn.attention.varlen")
+    monkeypatch.setattr(torch.nn.attention, "varlen", real, raising=False)
+    monkeypatch.setitem(sys.modules, "torch.nn.attention.varlen", module)
+    pack = trees_of((9, 4, 7), (0, 5), (3, 1, 1, 2))
+    query, key, value = random_rows(pack)
+    factor = 1.0 if scale is None else scale * query.shape[-1] ** 0.5
+    found = KERNELS[name](query, key, value, pack, scale)
+    assert (found.double() - by_explicit_mask(query * factor, key, value, pack)).abs().max() < 1e-5
+
+
+def test_a_pack_keeps_its_plans_on_another_device():
+    pack = trees_of((9, 4, 7))
+    assert pack.to("meta").plans is pack.plans
 
 
 def test_the_report_names_the_kernel_that_runs(embedded_scorer, monkeypatch):

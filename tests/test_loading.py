@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import json
 import shutil
+import time
+from itertools import groupby
 
 import pytest
 import torch
@@ -15,6 +17,8 @@ from inform_demo.errors import CheckpointError, ConfigError, LoadError, MissingD
 from inform_demo.loading import _check_placed, load_model
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.placement import GIB, Device, Placement
+from inform_demo.progress import ProgressTracker
+from inform_demo.verification import load_verified_scorer
 from tests.conftest import build_tiny_model
 
 
@@ -165,6 +169,39 @@ def test_a_parameter_left_elsewhere_is_an_error(index):
 
 def test_a_model_where_it_belongs_passes():
     _check_placed(build_tiny_model(), Placement("fp32", "", (Device(None, "cpu", GIB),), ""))
+
+
+def test_what_is_left_on_the_meta_device_is_no_model_to_serve(monkeypatch):
+    """The check of where everything lies is part of loading."""
+    monkeypatch.setattr(
+        INFORMForSequenceClassification, "from_pretrained", lambda *_, **__: build_tiny_model().to("meta")
+    )
+    with pytest.raises(LoadError, match="belongs on cpu, but was left"):
+        load_model(ModelConfig())
+
+
+def test_phases_are_told_in_order_and_bytes_while_weights_load(monkeypatch):
+    real = INFORMForSequenceClassification.from_pretrained
+    told = []
+
+    class Recorder(ProgressTracker):
+        def begin(self, phase, *sizes):
+            told.append((phase, 0))
+            super().begin(phase, *sizes)
+
+        def advance_to(self, n_bytes):
+            super().advance_to(n_bytes)
+            told.append((self.now().phase, self.now().bytes_done))
+
+    def slowly(*args, **kwargs):
+        model = real(*args, **kwargs)
+        time.sleep(1.2)
+        return model
+
+    monkeypatch.setattr(INFORMForSequenceClassification, "from_pretrained", slowly)
+    load_verified_scorer(ModelConfig(), 0.05, Recorder())
+    assert [phase for phase, _ in groupby(phase for phase, _ in told)] == ["checking", "loading", "warming_up"]
+    assert max(n_bytes for phase, n_bytes in told if phase == "loading") > 0
 
 
 def test_out_of_memory_while_loading_is_a_load_error(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from inform_demo.cli import main
 from inform_demo.config import INFORM_70B, ModelConfig
 from inform_demo.errors import ConfigError
-from inform_demo.placement import CARD_SIZES, GIB
+from inform_demo.placement import CARD_SIZES, GIB, Device
 from inform_demo.plan import build_plan, parse_cards, render_plan
 
 
@@ -58,6 +58,14 @@ def test_a_precision_that_is_asked_for_is_the_one_that_is_judged():
     plan = plan_70b("1x80", precision="bf16")
     assert plan.chosen is None
     assert "--precision int8 or nf4" in plan.reason
+
+
+def test_the_plan_is_what_loading_does_on_a_cpu_without_bf16(monkeypatch):
+    monkeypatch.setattr("inform_demo.placement.has_fast_bf16", lambda: False)
+    for module in ("plan", "loading"):
+        monkeypatch.setattr(f"inform_demo.{module}.has_fast_bf16", lambda: False)
+    assert build_plan(ModelConfig(), [Device(None, "cpu", GIB)]).chosen == "fp32"
+    assert build_plan(ModelConfig(), [Device(0, "card", 8 * GIB)]).chosen == "bf16"
 
 
 def test_the_command_prints_one_table_or_one_object(capsys):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from inform_demo.cli import main
 from inform_demo.config import EMBEDDED_MODEL, ModelConfig
@@ -84,5 +84,18 @@ def test_what_cannot_be_is_told_before_anything_is_loaded(tmp_path):
 def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("inform_demo.quantizing.shutil.disk_usage", lambda _: type("Usage", (), {"free": 5}))
     with pytest.raises(NotEnoughDiskError, match=r"where 0\.00 GB are free"):
+        quantize(ModelConfig(precision="int8"), tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [OSError, SafetensorError])
+def test_a_disk_that_fills_up_while_it_is_written_leaves_nothing_behind(tmp_path, monkeypatch, kind):
+    def fill_up(_model, folder):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"x")
+        raise kind("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(INFORMForSequenceClassification, "save_pretrained", fill_up)
+    with pytest.raises(NotEnoughDiskError, match="are free"):
         quantize(ModelConfig(precision="int8"), tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ scorers and, where a picture is drawn, matplotlib; no model.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -78,6 +79,8 @@ def measure_drift(
         InformError: a model cannot be loaded or fails.
     """
     model, scored = _score(load(precision), pairs)
+    # One model in memory at a time: hooks of a model spread over GPUs hold it in a circle.
+    gc.collect()
     _, scored_against = _score(load(against), pairs)
     both = [
         (one, other) for one, other in zip(scored, scored_against, strict=True) if one is not None and other is not None

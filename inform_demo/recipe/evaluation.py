@@ -1,6 +1,6 @@
 """How often a model prefers the right answer: a row a subset, with what it takes to judge it.
 
-That is n, a 95 % interval, and what preferring the longer answer would have given. Rewards are kept as they come, so
+That is n, a 95 % interval, and what going by length alone would have given. Rewards are kept as they come, so
 that a run that is stopped goes on where it was. Knows a Scorer and items; no model.
 """
 
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -35,6 +36,8 @@ from inform_demo.types import Scorer
 
 logger = logging.getLogger(__name__)
 
+LengthRule = Literal["longer", "shorter", "either"]
+
 
 @dataclass(frozen=True)
 class SubsetResult:
@@ -43,7 +46,8 @@ class SubsetResult:
     Attributes:
         n_won: items won; not whole where one is shared or, of RewardBench 2's Ties, where a formula stands for them.
         low, high: 95 % interval of the accuracy: Wilson's, or of Ties by resampling.
-        longer_wins: the same accuracy of preferring the longer answer (in characters) without reading it.
+        longer_wins, shorter_wins: the accuracy of preferring the longest answer (in characters), or the shortest,
+            without reading it; among equally long ones it draws, so that a pair of one length counts as a half.
     """
 
     source: str
@@ -52,6 +56,19 @@ class SubsetResult:
     low: float
     high: float
     longer_wins: float
+    shorter_wins: float
+
+    @property
+    def length_wins(self) -> float:
+        """What going by length alone gives, whichever way does better."""
+        return max(self.longer_wins, self.shorter_wins)
+
+    @property
+    def length_rule(self) -> LengthRule:
+        """Which answer going by length has to prefer for that."""
+        if self.longer_wins == self.shorter_wins:
+            return "either"
+        return "longer" if self.longer_wins > self.shorter_wins else "shorter"
 
     @property
     def accuracy(self) -> float:
@@ -249,12 +266,19 @@ def summarise(items: Sequence[Item], rewards: Sequence[Sequence[float]]) -> tupl
 def _summarise_subset(items: Sequence[Item], rewards: Sequence[Sequence[float]]) -> SubsetResult:
     n, name = len(items), items[0].subset
     lengths = [[float(len(answer.response)) for answer in item.answers] for item in items]
+    shortness = [[-length for length in values] for values in lengths]
     if name == TIES:
-        low, high = ties_interval(items, rewards)
-        return SubsetResult(name, n, n * ties_score(items, rewards), low, high, ties_score(items, lengths))
-    n_won, n_longer = (sum(map(credit, items, values)) for values in (rewards, lengths))
-    low, high = wilson_interval(n_won, n)
-    return SubsetResult(name, n, n_won, low, high, n_longer / n)
+        by_length = (ties_score(items, values) for values in (lengths, shortness))
+        return SubsetResult(name, n, n * ties_score(items, rewards), *ties_interval(items, rewards), *by_length)
+    n_won = sum(map(credit, items, rewards))
+    by_length = (fmean(map(_draw, items, values)) for values in (lengths, shortness))
+    return SubsetResult(name, n, n_won, *wilson_interval(n_won, n), *by_length)
+
+
+def _draw(item: Item, values: Sequence[float]) -> float:
+    """The chance that an answer drawn from those of the highest value is a right one."""
+    best = [i for i, value in enumerate(values) if value == max(values)]
+    return sum(i < item.n_correct for i in best) / len(best)
 
 
 def length_lean(items: Sequence[Item], rewards: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -278,5 +302,5 @@ def together(name: str, subsets: Iterable[SubsetResult]) -> SubsetResult:
     """Several subsets as one, each item counting alike."""
     subsets = list(subsets)
     n, n_won = sum(subset.n for subset in subsets), sum(subset.n_won for subset in subsets)
-    low, high = wilson_interval(n_won, n)
-    return SubsetResult(name, n, n_won, low, high, sum(subset.longer_wins * subset.n for subset in subsets) / n)
+    longer, shorter = (sum(getattr(s, wins) * s.n for s in subsets) / n for wins in ("longer_wins", "shorter_wins"))
+    return SubsetResult(name, n, n_won, *wilson_interval(n_won, n), longer, shorter)

@@ -20,10 +20,11 @@ def render_markdown(evaluation: Evaluation) -> str:
         rows.append(together("all pairs together", evaluation.subsets))
     lines = [
         *_section_table(evaluation),
-        "| set | n | accuracy | 95 % interval | preferring the longer answer |",
+        "| set | n | accuracy | 95 % interval | going by length alone |",
         "| --- | ---: | ---: | :---: | ---: |",
         *(
-            f"| {row.source} | {row.n} | {row.accuracy:.3f} | {row.low:.3f} to {row.high:.3f} | {row.longer_wins:.3f} |"
+            f"| {row.source} | {row.n} | {row.accuracy:.3f} | {row.low:.3f} to {row.high:.3f} "
+            f"| {row.length_wins:.3f} ({row.length_rule}) |"
             for row in rows
         ),
         "",
@@ -35,7 +36,7 @@ def render_markdown(evaluation: Evaluation) -> str:
 
 
 def plot_results(evaluation: Evaluation, path: Path) -> None:
-    """Draw each subset's accuracy with its interval, and what preferring the longer answer gives; overwrites `path`."""
+    """Draw each subset's accuracy with its interval, and what going by length gives; overwrites `path`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -46,7 +47,7 @@ def plot_results(evaluation: Evaluation, path: Path) -> None:
     places = range(len(rows))
     axes.hlines(places, [row.low for row in rows], [row.high for row in rows], color="#9db8d2", linewidth=5)
     axes.plot([row.accuracy for row in rows], places, "o", color="#0b5394", label="accuracy and 95 % interval")
-    axes.plot([row.longer_wins for row in rows], places, "x", color="#b45f06", label="preferring the longer answer")
+    axes.plot([row.length_wins for row in rows], places, "x", color="#b45f06", label="going by length alone")
     axes.axvline(0.5, color="#888888", linewidth=1, linestyle=":")
     axes.set_yticks(places, [f"{row.source} ({row.n})" for row in rows])
     axes.set_xlim(0, 1.02)

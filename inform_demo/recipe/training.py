@@ -123,6 +123,8 @@ def train(config: TrainingConfig) -> Path:
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(config.base)
     model = _build_model(config)
     train_set, holdout_set = _build_datasets(config, ChatEncoder(tokenizer, config.max_tokens))
+    if config.keep_best and not len(holdout_set):
+        raise DataError("expected pairs to hold out, to keep the best by; found none", ", ".join(map(str, config.data)))
     trainer = PairTrainer(
         config,
         model=model,

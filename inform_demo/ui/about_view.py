@@ -125,8 +125,8 @@ def _what(t: Texts, source: str) -> str:
 
 
 def is_learnt(result: SubsetResult) -> bool:
-    """Whether the whole interval lies above tossing a coin and above preferring the longer answer."""
-    return result.low > max(0.5, result.longer_wins)
+    """Whether the whole interval lies above tossing a coin and above going by length."""
+    return result.low > max(0.5, result.length_wins)
 
 
 def _share(value: float) -> str:
@@ -138,6 +138,7 @@ def _interval(result: SubsetResult) -> str:
 
 
 def _result_row(t: Texts, result: SubsetResult) -> tuple[str, ...]:
+    rules = {"longer": t.about.longer, "shorter": t.about.shorter, "either": t.about.either}
     return (
         result.source,
         _what(t, result.source),
@@ -145,7 +146,7 @@ def _result_row(t: Texts, result: SubsetResult) -> tuple[str, ...]:
         f"{result.n:,}",
         _share(result.accuracy),
         _interval(result),
-        _share(result.longer_wins),
+        f"{_share(result.length_wins)} ({rules[result.length_rule]})",
     )
 
 
@@ -153,7 +154,7 @@ def _results_table(t: Texts, evaluation: Evaluation) -> str:
     words = t.about
     head = (
         words.result_set, words.result_what, words.result_learnt, words.result_n, words.result_accuracy,
-        words.result_interval, words.result_longer,
+        words.result_interval, words.result_length,
     )  # fmt: skip
     caption = words.results_caption.format(model=evaluation.model, precision=evaluation.precision, data=evaluation.data)
     left_out = words.result_left_out.format(n_too_long=evaluation.n_too_long, n_invalid=evaluation.n_invalid)
@@ -165,11 +166,12 @@ def render_results(t: Texts, evaluation: Evaluation) -> str:
     """The embedded model's accuracy a set, with what it takes to judge it, its limits, and the commands for both."""
     words, total = t.about, together("", evaluation.subsets)
     summary = words.results_summary.format(
-        n=total.n, accuracy=_share(total.accuracy), interval=_interval(total), longer=_share(total.longer_wins)
+        n=total.n, accuracy=_share(total.accuracy), interval=_interval(total), length=_share(total.length_wins)
     )
-    not_learnt = ", ".join(result.source for result in evaluation.subsets if not is_learnt(result))
+    n_sets = len(evaluation.subsets)
+    n_unlearnt = n_sets - sum(map(is_learnt, evaluation.subsets))
     limits = (
-        *([words.limits_not_learnt.format(sources=not_learnt)] if not_learnt else []),
+        *([words.limits_not_learnt.format(n=n_unlearnt, n_all=n_sets)] if n_unlearnt else []),
         words.limits_belief,
         words.limits_english,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 
 import pytest
 
@@ -53,6 +54,21 @@ def test_the_table_and_the_picture_say_so(drift, tmp_path):
     assert "4 pairs. Left out: 1 pairs over the token limit, 3 invalid rows." in render_drift(drift)
     plot_drift(drift, tmp_path / "drift.png")
     assert (tmp_path / "drift.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_first_model_is_gone_before_the_second_is_loaded():
+    """Also one that holds itself, as accelerate's hooks make a model that is spread over GPUs."""
+    loaded = []
+
+    def load(precision):
+        assert not [reference for reference in loaded if reference() is not None]
+        scorer = Known(MARGINS[precision])
+        scorer.itself = scorer
+        loaded.append(weakref.ref(scorer))
+        return scorer
+
+    measure_drift(load, pairs(5), "bf16", "int8")
+    assert len(loaded) == 2
 
 
 def test_no_pair_within_the_limit_is_an_error():

@@ -43,11 +43,11 @@ def data(tmp_path):
 
 def test_wins_ties_and_the_longer_answer_are_counted(data):
     evaluation = evaluate(FakeScorer(), EvaluationConfig(data=data, skip_invalid=True))
-    counted = {s.source: (s.n, s.n_won, s.longer_wins) for s in evaluation.subsets}
+    counted = {s.source: (s.n, s.n_won, s.longer_wins, s.shorter_wins, s.length_rule) for s in evaluation.subsets}
     assert counted == {
-        "a": (3, 1, pytest.approx(1 / 3)),
-        "synthetic-one": (1, 1, 1.0),
-        "synthetic-two": (1, 0, 0.0),
+        "a": (3, 1, 0.5, 0.5, "either"),  # won, lost, and a half for the two of one length
+        "synthetic-one": (1, 1, 1.0, 0.0, "longer"),
+        "synthetic-two": (1, 0, 0.0, 1.0, "shorter"),
     }
     assert evaluation.n_invalid == 1
     assert evaluation_from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation

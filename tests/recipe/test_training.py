@@ -38,9 +38,13 @@ def config(tiny_base, pairs_file, tmp_path):
     )
 
 
-def log_of(config):
+def state_of(config):
     last = max(config.output.glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
-    return json.loads((last / "trainer_state.json").read_text())["log_history"]
+    return json.loads((last / "trainer_state.json").read_text())
+
+
+def log_of(config):
+    return state_of(config)["log_history"]
 
 
 def weights_of(folder):
@@ -210,9 +214,31 @@ def test_held_out_pairs_are_measured(config):
     assert 0 <= measured[-1]["eval_accuracy"] <= 1
 
 
+def test_the_best_on_what_is_held_out_is_kept(config):
+    """With steps this large the loss held out goes up and down; the model written is that of its lowest point."""
+    rough = dataclasses.replace(config, holdout_fraction=0.4, learning_rate=0.05, max_steps=12, save_steps=1)
+    train(dataclasses.replace(rough, output=config.output / "last"))
+    folder = train(dataclasses.replace(rough, output=config.output / "best", keep_best=True))
+    state = state_of(dataclasses.replace(config, output=config.output / "best"))
+    losses = [row["eval_loss"] for row in state["log_history"] if "eval_loss" in row]
+    assert len(losses) == 12
+    assert min(losses) < losses[-1]
+    assert state["best_global_step"] == 1 + losses.index(min(losses))
+    kept = config.output / "best" / f"checkpoint-{state['best_global_step']}"
+    assert all(torch.equal(weight, weights_of(kept)[name]) for name, weight in weights_of(folder).items())
+    last = weights_of(config.output / "last" / "model")
+    assert not all(torch.equal(weight, last[name]) for name, weight in weights_of(folder).items())
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"data": ()}, {"batch_size": 5, "micro_batch_size": 2}, {"holdout_fraction": 1.0}, {"mix": {"a": -1.0}}],
+    [
+        {"data": ()},
+        {"batch_size": 5, "micro_batch_size": 2},
+        {"holdout_fraction": 1.0},
+        {"mix": {"a": -1.0}},
+        {"keep_best": True},
+    ],
     ids=str,
 )
 def test_impossible_settings_are_refused(config, change):

@@ -31,7 +31,10 @@ class AboutTexts:
     result_n: str
     result_accuracy: str
     result_interval: str
-    result_longer: str
+    result_length: str
+    longer: str
+    shorter: str
+    either: str
     result_learnt: str
     yes: str
     no: str
@@ -117,8 +120,8 @@ ENGLISH = AboutTexts(
     limit="Longest conversation, in tokens",
     load_time="Loaded in",
     results_heading="What it was measured to do",
-    results_intro="Each row is a set of answer pairs with a known better one. Accuracy is how often that one got the higher reward; a tie counts as wrong, and tossing a coin gives 50 %. The last column is what always preferring the longer answer would have got, without reading it.",
-    results_summary="On all {n:,} pairs together it was right in {accuracy} (95 % interval {interval}); preferring the longer answer, in {longer}.",
+    results_intro="Each row is a set of answer pairs with a known better one. Accuracy is how often that one got the higher reward; a tie counts as wrong, and tossing a coin gives 50 %. The last column is what going by length alone would have got, without reading: always the longer answer or always the shorter one, whichever does better on that set.",
+    results_summary="On all {n:,} pairs together it was right in {accuracy} (95 % interval {interval}); going by length alone, in {length}.",
     results_each="Each set by itself",
     results_caption="{model} in {precision}, on {data}",
     result_set="Set",
@@ -126,12 +129,15 @@ ENGLISH = AboutTexts(
     result_n="Pairs",
     result_accuracy="Accuracy",
     result_interval="95 % interval",
-    result_longer="Preferring the longer answer",
+    result_length="Going by length alone",
+    longer="longer",
+    shorter="shorter",
+    either="either",
     result_learnt="Clearly above a coin and length?",
     yes="yes",
     no="no",
     result_left_out="Left out: {n_too_long} pairs over the token limit, {n_invalid} invalid rows.",
-    result_command="This command makes these numbers; the model’s own card says where its pairs come from:",
+    result_command="These numbers were made by this command. The pairs come from public data sets, which the model’s own card (inform_demo/embedded/README.md) names; they are not part of this project:",
     what_gsm8k="grade-school arithmetic: right against wrong",
     what_hep="code: right against with a bug",
     what_hh="which answer does less harm, by people",
@@ -141,7 +147,7 @@ ENGLISH = AboutTexts(
     what_vicuna="answers scored by GPT-4",
     what_synthetic="empty, cut-off, repetitive or irrelevant answers",
     limits_heading="Its limits",
-    limits_not_learnt="No evidence that it learnt anything on these sets, as its interval reaches down to the coin or to length: {sources}.",
+    limits_not_learnt="On {n} of the {n_all} sets it is not shown to do better than tossing a coin and going by length; the table marks them “no”.",
     limits_english="It was trained on English texts only.",
     limits_belief="Its belief was not calibrated: 90 % does not mean that it is right nine times in ten.",
     limits_try="To see it on one pair, with all digits:",
@@ -213,8 +219,8 @@ CHINESE = AboutTexts(
     limit="对话长度上限（词元）",
     load_time="加载用时",
     results_heading="实测结果",
-    results_intro="每一行是一组已知哪个回答更好的回答对。准确率是更好的回答得到更高奖励分的比例；平分算错，抛硬币为 50 %。最后一列是不看内容、总选较长回答的准确率。",
-    results_summary="在全部 {n:,} 对上，准确率为 {accuracy}（95 % 区间 {interval}）；总选较长的回答为 {longer}。",
+    results_intro="每一行是一组已知哪个回答更好的回答对。准确率是更好的回答得到更高奖励分的比例；平分算错，抛硬币为 50 %。最后一列是不看内容、只凭长度的准确率：总选较长或总选较短，取该数据集上较好的一种。",
+    results_summary="在全部 {n:,} 对上，准确率为 {accuracy}（95 % 区间 {interval}）；只凭长度为 {length}。",
     results_each="各数据集的结果",
     results_caption="{model}（{precision}），数据 {data}",
     result_set="数据集",
@@ -222,12 +228,15 @@ CHINESE = AboutTexts(
     result_n="对数",
     result_accuracy="准确率",
     result_interval="95 % 区间",
-    result_longer="总选较长的回答",
+    result_length="只凭长度",
+    longer="较长",
+    shorter="较短",
+    either="均可",
     result_learnt="明显高于抛硬币和长度？",
     yes="是",
     no="否",
     result_left_out="未计入：{n_too_long} 对超出词元上限，{n_invalid} 行无效。",
-    result_command="这些数字由以下命令得出；数据来源见模型自带的说明：",
+    result_command="这些数字由以下命令得出。回答对来自公开数据集，其名称见模型自带的说明（inform_demo/embedded/README.md），不随本项目分发：",
     what_gsm8k="小学算术：正确对错误",
     what_hep="代码：正确对有错误",
     what_hh="哪个回答危害更小（人工判断）",
@@ -237,7 +246,7 @@ CHINESE = AboutTexts(
     what_vicuna="GPT-4 打分的回答",
     what_synthetic="空白、截断、重复或离题的回答",
     limits_heading="它的局限",
-    limits_not_learnt="在这些数据集上没有证据表明它学到了什么，因为区间下限未超过抛硬币或长度基准：{sources}。",
+    limits_not_learnt="在 {n_all} 个数据集中的 {n} 个上，没有证据表明它优于抛硬币和只凭长度；表中标为“否”。",
     limits_english="它只用英文文本训练。",
     limits_belief="它的把握未经校准：90 % 并不表示十次中有九次正确。",
     limits_try="查看它对一对回答的完整数值：",
