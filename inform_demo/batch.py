@@ -6,7 +6,7 @@ A row that cannot be scored keeps its reason and the rest go on. Knows any `Scor
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,8 +68,11 @@ class BatchRun:
         """Seconds that the rest should take at the pace so far."""
         return self.spent_s / len(self.done) * (len(self.rows) - len(self.done)) if self.done else 0.0
 
-    def advance(self, scorer: Scorer, budget_s: float) -> None:
+    def advance(self, scorer: Scorer, budget_s: float, note_fault: Callable[[InformError], None] | None = None) -> None:
         """Score rows until `budget_s` has passed or none is left; always at least one.
+
+        Args:
+            note_fault: called with that of each row that has one, such as to count it.
 
         Raises:
             ModelNotReadyError: there is no model; the rows done stay.
@@ -78,6 +81,8 @@ class BatchRun:
         try:
             while not self.is_finished:
                 self.done.append(score_row(scorer, self.rows[len(self.done)], self.columns, len(self.done) + 1))
+                if note_fault and (fault := self.done[-1].fault):
+                    note_fault(fault)
                 if time.perf_counter() - began >= budget_s:
                     return
         finally:

@@ -13,11 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from inform_demo.batch_parquet import MOST_BYTES, MOST_COLUMNS, MOST_ROWS, check_columns, check_rows, read_parquet
 from inform_demo.errors import DataError, InputError
 from inform_demo.types import Conversation, Message, Preferred, parse_messages
 
-MOST_ROWS = 2_000
-MOST_BYTES = 20_000_000
+__all__ = [
+    "ENDINGS",
+    "LABEL_IS_A",
+    "MOST_BYTES",
+    "MOST_COLUMNS",
+    "MOST_ROWS",
+    "Columns",
+    "Pair",
+    "Table",
+    "guess_columns",
+    "parse_pair",
+    "read_table",
+]
+
 ENDINGS = (".csv", ".jsonl", ".parquet")
 
 # A cell longer than this has more tokens than any limit lets through.
@@ -77,11 +90,12 @@ def read_table(data: bytes, name: str) -> Table:
     """The rows of a file whose name ends in .csv, .jsonl or .parquet.
 
     Raises:
-        DataError: another ending, too many bytes or rows, or not what its ending says; names the line if there is one.
+        DataError: another ending, too many bytes, rows or columns, or not what its ending says; names the line if there
+            is one.
     """
     if len(data) > MOST_BYTES:
         raise DataError(f"has {len(data):,} bytes; the limit is {MOST_BYTES:,}", name)
-    readers = dict(zip(ENDINGS, (_read_csv, _read_jsonl, _read_parquet), strict=True))
+    readers = dict(zip(ENDINGS, (_read_csv, _read_jsonl, read_parquet), strict=True))
     reader = next((read for ending, read in readers.items() if name.lower().endswith(ending)), None)
     if reader is None:
         raise DataError("expected a file that ends in .csv, .jsonl or .parquet", name)
@@ -89,6 +103,7 @@ def read_table(data: bytes, name: str) -> Table:
     if not rows:
         raise DataError("has no rows", name)
     columns = tuple(dict.fromkeys(column for row in rows for column in row))
+    check_columns(len(columns), name)
     if any("\ud800" <= letter <= "\udfff" for column in columns for letter in column):
         raise DataError("the name of a column is not valid Unicode: it holds half a surrogate pair", name)
     return Table(columns, tuple(rows))
@@ -100,11 +115,6 @@ def _decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise DataError(f"is not UTF-8: {error.reason} at byte {error.start:,}", name, line) from None
-
-
-def _check_rows(n_rows: int, name: str) -> None:
-    if n_rows > MOST_ROWS:
-        raise DataError(f"has more than {MOST_ROWS:,} rows; split it", name)
 
 
 def _read_csv(data: bytes, name: str) -> list[dict[str, Any]]:
@@ -123,7 +133,7 @@ def _read_csv(data: bytes, name: str) -> list[dict[str, Any]]:
                     f"expected {len(header)} cells as in the header; got {len(cells)}", name, reader.line_num
                 )
             rows.append(dict(zip(header, cells, strict=True)))
-            _check_rows(len(rows), name)
+            check_rows(len(rows), name)
     except csv.Error as error:
         raise DataError(f"is not CSV: {error}", name, reader.line_num) from None
     return rows
@@ -143,24 +153,7 @@ def _read_jsonl(data: bytes, name: str) -> list[dict[str, Any]]:
         if not isinstance(row, dict):
             raise DataError(f"expected a JSON object in each line; got {type(row).__name__}", name, number)
         rows.append(row)
-        _check_rows(len(rows), name)
-    return rows
-
-
-def _read_parquet(data: bytes, name: str) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        file = parquet.ParquetFile(io.BytesIO(data))
-        _check_rows(file.metadata.num_rows, name)
-        # A small file can unpack to a huge table; its own footer says how large.
-        n_bytes = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-        if n_bytes > 10 * MOST_BYTES:
-            raise DataError(f"unpacks to {n_bytes:,} bytes; the limit is {10 * MOST_BYTES:,}", name)
-        rows: list[dict[str, Any]] = file.read().to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"is not Parquet that can be read: {type(error).__name__}", name) from None
+        check_rows(len(rows), name)
     return rows
 
 
@@ -184,8 +177,6 @@ def _cell(row: Mapping[str, Any], column: str) -> Any:
     value = row.get(column)
     if value is None or (isinstance(value, str) and not value.strip()):
         raise InputError(f"{column} is empty.")
-    if isinstance(value, str) and len(value) > MOST_CELL_CHARACTERS:
-        raise InputError(f"{column} has {len(value):,} characters; the limit is {MOST_CELL_CHARACTERS:,}.")
     if isinstance(value, str | list):
         return value
     raise InputError(f"{column} must be text or a list of messages; got {type(value).__name__}.")
@@ -205,14 +196,22 @@ def _messages(value: str | list[Any], role: str) -> tuple[Message, ...]:
     return (Message("user" if role == "user" else "assistant", value),)
 
 
+def _turns(row: Mapping[str, Any], column: str, role: str) -> tuple[Message, ...]:
+    turns = _messages(_cell(row, column), role)
+    n_characters = sum(len(turn.content) for turn in turns)
+    if n_characters > MOST_CELL_CHARACTERS:
+        raise InputError(f"{column} has {n_characters:,} characters; the limit is {MOST_CELL_CHARACTERS:,}.")
+    return turns
+
+
 def parse_pair(row: Mapping[str, Any], columns: Columns) -> Pair:
     """A row as two conversations with one prompt, and its label.
 
     Raises:
         InputError: a cell is empty, no text, or of the wrong shape, or the label is none of those known.
     """
-    answers = [_messages(_cell(row, column), "assistant") for column in (columns.response_a, columns.response_b)]
-    prompt = _messages(_cell(row, columns.prompt), "user") if columns.prompt else ()
+    answers = [_turns(row, column, "assistant") for column in (columns.response_a, columns.response_b)]
+    prompt = _turns(row, columns.prompt, "user") if columns.prompt else ()
     if columns.prompt and any(len(answer) > 1 for answer in answers):
         prompt = ()  # the answers are whole conversations, which hold the prompt as well
     a, b = (Conversation((*prompt, *answer)) for answer in answers)

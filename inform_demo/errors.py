@@ -79,6 +79,7 @@ class DataError(InputError):
     """A row of a data file cannot be used."""
 
     def __init__(self, message: str, path: str, line: int | None = None) -> None:
+        self.reason = message
         self.path = path
         self.line = line
         where = path if line is None else f"{path}, line {line}"

@@ -61,7 +61,7 @@ FLOORS = {
     2: ["preference", "memory", "packing", "kernels", "attention", "modeling", "chat"],
     3: [
         *("footprint", "placement", "checkpoint", "download", "loading", "plan", "watchdog", "forward"),
-        *("scoring", "slot", "verification", "quantizing", "ranking", "batch_files", "batch"),
+        *("scoring", "slot", "verification", "quantizing", "ranking", "batch_parquet", "batch_files", "batch"),
     ],
     4: [
         f"recipe.{name}"
@@ -87,6 +87,7 @@ TORCH_FREE = {
     "watchdog",
     "verification",
     "ranking",
+    "batch_parquet",
     "batch_files",
     "batch",
     "cli_options",

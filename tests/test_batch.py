@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 import random
+import subprocess
+import sys
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
-from inform_demo import batch_files
+from inform_demo import batch_parquet
 from inform_demo.batch import BatchRun, bin_margins, score_row, summarise
-from inform_demo.batch_files import LABEL_IS_A, MOST_BYTES, MOST_ROWS, Columns, guess_columns, parse_pair, read_table
+from inform_demo.batch_files import (
+    LABEL_IS_A,
+    MOST_BYTES,
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Columns,
+    Table,
+    guess_columns,
+    parse_pair,
+    read_table,
+)
+from inform_demo.batch_parquet import unpack_parquet
 from inform_demo.errors import DataError, InputError, ModelNotReadyError, OutOfMemoryError
 from inform_demo.ui import batch_view
 from inform_demo.ui.batch_export import EXPORTS, export_csv, export_jsonl, export_llm_comparator
@@ -47,11 +63,19 @@ def as_parquet(rows) -> bytes:
     return out.getvalue()
 
 
+def read_here(data, name):
+    """As `read_table`, with Parquet in this process: another one for each example would take minutes."""
+    if not name.endswith(".parquet"):
+        return read_table(data, name)
+    rows = tuple(unpack_parquet(data, name))
+    return Table(tuple(rows[0]) if rows else (), rows or ("file.parquet: has no rows",))
+
+
 @settings(max_examples=60, deadline=None)
 @given(tables)
 @pytest.mark.parametrize(("write", "ending"), [(as_csv, "csv"), (as_jsonl, "jsonl"), (as_parquet, "parquet")])
 def test_any_table_is_read_as_it_was_written(write, ending, rows):
-    table = read_table(write(rows), f"file.{ending}")
+    table = read_here(write(rows), f"file.{ending}")
     assert [dict(row) for row in table.rows] == rows
     assert table.columns == tuple(rows[0])
 
@@ -60,7 +84,7 @@ def test_any_table_is_read_as_it_was_written(write, ending, rows):
 @given(st.binary(max_size=200), st.sampled_from(["csv", "jsonl", "parquet", "CSV", "exe", ""]))
 def test_any_bytes_are_rows_or_a_named_fault(data, ending):
     try:
-        rows = read_table(data, f"file.{ending}").rows
+        rows = read_here(data, f"file.{ending}").rows
     except DataError as error:
         rows = (str(error),)
     assert rows
@@ -94,7 +118,7 @@ def test_a_file_that_cannot_be_used_is_named_with_its_line(name, data, words):
 
 
 def test_parquet_that_unpacks_to_too_much_is_refused_by_its_footer(monkeypatch):
-    monkeypatch.setattr(batch_files, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(batch_parquet, "MOST_BYTES", 20_000)
     out = io.BytesIO()
     pd.DataFrame([{"a": "x" * 1_000_000}]).to_parquet(
         out,
@@ -107,9 +131,84 @@ def test_parquet_that_unpacks_to_too_much_is_refused_by_its_footer(monkeypatch):
     bomb = out.getvalue()
     assert len(bomb) < 20_000
     with pytest.raises(DataError, match="unpacks to"):
-        read_table(bomb, "f.parquet")
+        unpack_parquet(bomb, "f.parquet")
     with pytest.raises(DataError, match="more than 2,000 rows"):
         read_table(as_parquet([{"a": 1}] * (MOST_ROWS + 1)), "f.parquet")
+
+
+TEXT = "x" * 900_000
+BOMBS = {
+    "equal texts": pa.table({"a": [TEXT] * 2_000}),
+    "equal texts in lists": pa.table({"a": [[{"role": "user", "content": TEXT}] * 300]}),
+    "equal texts in a map": pa.table({"a": pa.array([[("k", TEXT)] * 300], pa.map_(pa.string(), pa.string()))}),
+    "equal bytes": pa.table({"a": pa.array([TEXT.encode()] * 2_000, pa.binary(len(TEXT)))}),
+    "a category": pa.table({"a": pa.array([TEXT] * 2_000).dictionary_encode()}),
+    "nothing, very often": pa.table({"a": pa.array([[None] * 5_000_000], pa.list_(pa.int8()))}),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_parquet_in_which_little_stands_for_much_is_refused_before_it_is_unpacked(kind):
+    out = io.BytesIO()
+    parquet.write_table(BOMBS[kind], out)
+    assert len(out.getvalue()) < 100_000
+    with pytest.raises(DataError, match=r"^f.parquet: unpacks to [\d,]+ bytes; the limit is 200,000,000.$"):
+        read_table(out.getvalue(), "f.parquet")
+
+
+def test_parquet_with_any_kind_of_column_is_read_as_it_was_written():
+    columns = {
+        "texts": ["x", None, "x"],
+        "category": pa.array(["u", "v", "u"]).dictionary_encode(),
+        "turns": [[{"role": "user", "content": "é"}], [], None],
+        "map": pa.array([[("k", "v")], [], None], pa.map_(pa.string(), pa.string())),
+        "pairs": pa.array([["a", "b"]] * 3, pa.list_(pa.string(), 2)),
+        "bytes": [b"1", None, b""],
+        "numbers": [1, 2, None],
+        "nothing": pa.nulls(3),
+        "day": [dt.date(2026, 1, 2)] * 3,
+    }
+    out = io.BytesIO()
+    parquet.write_table(pa.table(columns), out)
+    expected = pa.table(columns).to_pylist()
+    assert unpack_parquet(out.getvalue(), "f.parquet") == expected
+    # Through the other process, dates are text, and bytes are nothing that could be scored as text.
+    expected[0] |= {"map": [["k", "v"]], "bytes": {"bytes": 1}}
+    expected[2] |= {"bytes": {"bytes": 0}}
+    assert [dict(row) for row in read_table(out.getvalue(), "f.parquet").rows] == [
+        {**row, "day": str(row["day"])} for row in expected
+    ]
+
+
+@pytest.mark.parametrize("does", ["kill -ABRT $$", "exec sleep 60", "exit 1"])
+def test_a_file_that_ends_its_reader_or_never_ends_is_a_named_fault(does, monkeypatch, tmp_path):
+    """As damaged files did in the process that reads them."""
+    reader = tmp_path / "reader"
+    reader.write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+    reader.chmod(0o755)
+    monkeypatch.setattr(batch_parquet.sys, "executable", str(reader))
+    monkeypatch.setattr(batch_parquet, "_PATIENCE_S", 2)
+    with pytest.raises(DataError, match=r"^f\.parquet: is not Parquet that can be read\.$"):
+        read_table(as_parquet([{"a": "x"}]), "f.parquet")
+
+
+def test_the_reader_of_parquet_gets_no_more_memory_than_it_may():
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"a": [f"{i}{'x' * 3_000_000}" for i in range(60)]}), out, compression="zstd")
+    read = "from inform_demo import batch_parquet as b; b._MOST_MEMORY_BYTES = {}; b._serve()"
+    for limit, is_read in ((600_000_000, False), (2 * 2**30, True)):
+        done = subprocess.run(
+            [sys.executable, "-c", read.format(limit)], input=out.getvalue(), capture_output=True, check=False
+        )
+        assert (done.returncode == 0 and done.stdout.startswith(b"[{")) is is_read, limit
+
+
+@pytest.mark.parametrize(("write", "ending"), [(as_csv, "csv"), (as_jsonl, "jsonl"), (as_parquet, "parquet")])
+def test_a_table_with_too_many_columns_is_refused(write, ending):
+    row = {f"c{i}": "x" for i in range(MOST_COLUMNS)}
+    assert len(read_table(write([row]), f"f.{ending}").columns) == MOST_COLUMNS
+    with pytest.raises(DataError, match=f"has {MOST_COLUMNS + 1} columns; the limit is {MOST_COLUMNS}"):
+        read_table(write([{**row, "more": "x"}]), f"f.{ending}")
 
 
 @pytest.mark.parametrize(
@@ -153,15 +252,18 @@ def test_answers_may_be_whole_conversations():
         ({"label": "maybe"}, "label must be a, b, tie, 0 (A) or 1 (B); got 'maybe'"),
         ({"prompt": [{"role": "assistant", "content": "x"}]}, "in alternation"),
         ({"prompt": [7]}, "Turn 1 must be an object"),
+        ({"prompt": [{"role": "user", "content": "x" * 600_000}] * 2}, "has 1,200,000 characters"),
         ({"a": "x\ud800"}, "not valid Unicode"),
     ],
 )
 def test_a_bad_row_keeps_its_reason_and_the_rest_go_on(change, words):
     good = {"prompt": "p", "a": "one", "b": "two three", "label": "tie"}
     run = BatchRun((good, {**good, **change}, good), COLUMNS)
-    run.advance(FakeScorer(), float("inf"))
+    noted = []
+    run.advance(FakeScorer(), float("inf"), noted.append)
     assert run.is_finished
     assert words in run.done[1].error
+    assert noted == [run.done[1].fault]
     assert run.done[1].comparison is None
     assert export_jsonl(run.done).encode().count(b"\n") == 3
     assert [row.error for row in (run.done[0], run.done[2])] == ["", ""]

@@ -17,6 +17,7 @@ from inform_demo.types import LoadReport, Message, build_conversations
 from inform_demo.ui import export
 from inform_demo.ui.export import EXPORTS, neutralised
 from inform_demo.ui.handlers import Inputs, Outcome
+from inform_demo.ui.result_panel import _export
 from tests.doubles import REPORT, FakeScorer
 
 calm = settings(deadline=None)  # a busy machine is no fault
@@ -181,6 +182,17 @@ def test_a_models_name_cannot_break_the_table():
 def test_the_verdict_follows_the_servers_tie_band():
     assert export.verdict_words(simple(margin=1.0, preferred="tie")) == "Too close to call"
     assert export.verdict_words(simple(margin=-0.01, preferred="b")) == "Answer B is slightly better"
+
+
+@pytest.mark.parametrize(("percent", "words"), [(2, "Answer A is slightly better"), (5, "Too close to call")])
+def test_every_export_calls_a_tie_what_the_page_calls_one(percent, words):
+    outcome = simple(margin=0.16, preferred="tie" if percent == 2 else "a")  # a belief of 54 %
+    assert _export(outcome, "Markdown", ADDRESS, percent).startswith(f"# {words}\n")
+    preferred = json.loads(_export(outcome, "JSON", ADDRESS, percent))["comparison"]["preferred"]
+    (row,) = csv.DictReader(io.StringIO(_export(outcome, "CSV", ADDRESS, percent), newline=""))
+    (example,) = json.loads(_export(outcome, "LLM Comparator (JSON)", ADDRESS, percent))["examples"]
+    assert preferred == row["preferred"] == ("a" if percent == 2 else "tie")
+    assert example["individual_rater_scores"][0]["rating_label"] == words
 
 
 @calm

@@ -6,9 +6,16 @@ import threading
 
 import pytest
 
-from inform_demo.errors import CheckpointError, EmptyTextError, InputError, InvalidTextError, ModelNotReadyError
+from inform_demo.errors import (
+    CheckpointError,
+    ConversationTooLongError,
+    EmptyTextError,
+    InputError,
+    InvalidTextError,
+    ModelNotReadyError,
+)
 from inform_demo.slot import ScorerSlot
-from inform_demo.types import Message
+from inform_demo.types import Message, build_conversations
 from inform_demo.ui import handlers
 from inform_demo.ui.examples import EXAMPLES, ORANGES, published_rewards
 from tests.doubles import FakeScorer
@@ -63,6 +70,53 @@ def test_what_is_no_text_is_refused():
 def test_too_many_characters_carry_both_numbers():
     with pytest.raises(InputError, match="Answer B has 1,000,001 characters; the limit is 1,000,000"):
         compare(slot_of(FakeScorer()), "p", "a", "b" * 1_000_001)
+
+
+def test_earlier_turns_of_any_number_are_bounded_together():
+    scorer = FakeScorer()
+    turns = (Message("user", "x" * 1_000), Message("assistant", "y" * 1_000)) * 501
+    with pytest.raises(InputError, match="The text of the earlier turns has 1,002,000 characters"):
+        compare(slot_of(scorer), "p", "a", "b", "", turns)
+    assert scorer.calls == []
+    compare(slot_of(scorer), "p", "a", "b", "", turns[:1000])
+    assert len(scorer.calls) == 1
+
+
+@pytest.mark.parametrize(("place", "field"), [(0, "Answer A"), (1, "Answer B")])
+def test_the_answer_that_is_too_long_is_named_by_its_place_and_not_by_the_errors_words(place, field):
+    error = ConversationTooLongError(9000, 8192, "Answer B or whatever it says")
+    error.place = place
+    with pytest.raises(InputError, match=f"^{field} with its prompt has 9,000 tokens"):
+        compare(slot_of(FakeScorer(error=error)), "p", "a", "b")
+
+
+def test_the_scorer_says_which_of_the_two_is_too_long(embedded_scorer):
+    long = "word " * 9_000
+    for texts, place in ((("short", long), 1), ((long, "short"), 0)):
+        for score in (embedded_scorer.compare_conversations, embedded_scorer.trace_conversations):
+            with pytest.raises(ConversationTooLongError) as caught:
+                score(*build_conversations("p", texts))
+            assert caught.value.place == place
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        handlers.Inputs("p" * 200_000, "a", "b"),
+        handlers.Inputs("p", "a" * 200_000, "b" * 200_000),
+        handlers.Inputs("p", "a", "b", "s" * 200_000),
+        handlers.Inputs("p", "a", "b", "", (Message("user", "x" * 100), Message("assistant", "y" * 100)) * 1000),
+    ],
+    ids=["prompt", "answers", "system", "turns"],
+)
+def test_texts_many_times_too_long_are_not_tokenised_to_be_counted(long, monkeypatch):
+    slot, counted = slot_of(FakeScorer()), []
+    slot.get(10)
+    monkeypatch.setattr(slot.get(0), "count_tokens", counted.append)
+    assert handlers.count_tokens(slot, long) == (None, None, 8192)
+    assert counted == []
+    handlers.count_tokens(slot, handlers.Inputs("p" * 20_000, "a", "b"))
+    assert len(counted) == 2
 
 
 def test_a_failed_load_reaches_the_visitor_as_text():

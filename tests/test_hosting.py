@@ -20,6 +20,8 @@ from dockerfile_parse import DockerfileParser
 from packaging.requirements import Requirement
 
 from inform_demo.config import ServeConfig
+from inform_demo.web.uploads import MOST_HELD_BYTES
+from tests.web.conftest import answer, ask
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -109,6 +111,13 @@ def test_the_services_are_closed_up_and_given_time_to_end():
     for service in services.values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["volumes"] == ["./models:/models"]
+        sizes = dict(mount.split(":size=") for mount in service["tmpfs"])
+        assert sizes.keys() == {"/tmp", "/home/inform"}  # noqa: S108 - of the container
+        assert all(re.fullmatch(r"\d+[mg]", size) for size in sizes.values())
+        # Room for the uploads that are let in, and those on their way meanwhile.
+        assert int(sizes["/tmp"].rstrip("g")) * 2**30 > 1.5 * MOST_HELD_BYTES  # noqa: S108
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
         assert int(service["stop_grace_period"].rstrip("s")) > ServeConfig().shutdown_s + 10
         assert all(re.fullmatch(r"INFORM_[A-Z_]+", name) for name in service["environment"])
@@ -127,7 +136,7 @@ def test_what_the_image_copies_is_enough_to_serve_and_to_end_in_order(steps, tmp
     python = {".venv/bin/python": sys.executable}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INFORM_")}
     environment = {**environment, **settings_of(steps), "INFORM_PORT": port, "INFORM_HOST": "127.0.0.1"}
-    environment["PYTHONPATH"] = str(tmp_path)
+    environment |= {"PYTHONPATH": str(tmp_path), "INFORM_METRICS": "1", "HF_HUB_OFFLINE": "1"}
     entry = [python.get(word, word) for word in json.loads(*values(steps, "ENTRYPOINT"))]
     log = tmp_path / "log"
     with log.open("wb") as out:
@@ -142,6 +151,12 @@ def test_what_the_image_copies_is_enough_to_serve_and_to_end_in_order(steps, tmp
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.3)
+        url = f"http://127.0.0.1:{port}/"
+        assert "complete" in answer(url, ask(url))
+        counted = dict(line.rsplit(" ", 1) for line in httpx.get(f"{url}metrics").text.splitlines())
+        assert float(counted["inform_tokens_total"]) > 0
+        assert float(counted["inform_compute_seconds_sum"]) > 0
+        assert float(counted["inform_compute_seconds_count"]) == 1
         check = json.loads(values(steps, "HEALTHCHECK")[0].partition("CMD ")[2])
         command = [python.get(word, word).replace(":7860/", f":{port}/") for word in check]
         assert subprocess.run(command, check=False).returncode == 0

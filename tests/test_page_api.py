@@ -107,13 +107,16 @@ def test_a_scoring_fault_comes_back_as_its_text_and_the_next_call_works(client, 
     assert client.predict("p", "a", "b", api_name="/compare")["preferred"] == "tie"
 
 
-def test_an_unforeseen_fault_is_logged_and_not_echoed(client, scorer, caplog):
+def test_an_unforeseen_fault_is_logged_by_its_type_and_lines_and_not_echoed(client, scorer, caplog):
     scorer.error = RuntimeError("secret in /srv/weights")
     with pytest.raises(AppError) as caught:
         client.predict("p", "a", "b", api_name="/compare")
     assert "secret" not in str(caught.value)
     assert "Something went wrong" in str(caught.value)
-    assert "secret in /srv/weights" in caplog.text
+    (record,) = [record for record in caplog.records if record.message == "A request failed."]
+    assert record.kind == "RuntimeError"
+    assert record.frames[-1].startswith("doubles.py:")
+    assert "secret" not in caplog.text + repr(vars(record))
 
 
 def test_calls_at_once_are_scored_one_at_a_time(url, client, scorer):
@@ -138,6 +141,10 @@ def test_every_event_that_scores_waits_in_one_line(url):
     assert {(fn.concurrency_id, fn.concurrency_limit, fn.queue) for fn in scoring} == {("gpu", 1, True)}
     assert demo._queue.max_size == 3
     assert not demo.api_open
+
+
+def test_nothing_is_reported_to_anyone():
+    assert build_demo(ScorerSlot(FakeScorer), ServeConfig()).analytics_enabled is False
 
 
 def test_files_of_the_server_are_not_served(url):

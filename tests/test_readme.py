@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
+from PIL import Image
 
 from inform_demo.cli import build_parser
 from inform_demo.config import ServeConfig
@@ -88,3 +90,21 @@ def test_every_command_of_a_document_is_one(document):
     assert len(commands) > 3
     for words in commands:
         build_parser().parse_args(words)
+
+
+def test_the_first_picture_is_there():
+    alt, path = re.search(r"!\[(.*?)\]\((.*?)\)", README).groups()
+    assert len(alt) > 40
+    with Image.open(ROOT / path) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 1000
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_picture_can_be_taken_again(tmp_path):
+    if not (shutil.which("chromium") or shutil.which("google-chrome")):
+        pytest.skip("no Chromium")
+    run(sys.executable, str(ROOT / "docs" / "make_screenshot.py"), f"--to={tmp_path / 'again.png'}")
+    with Image.open(tmp_path / "again.png") as picture, Image.open(ROOT / "docs" / "compare.png") as kept:
+        assert picture.width == kept.width

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inform_demo.types import RewardTrace
+from inform_demo.types import RewardTrace, Verification
 from inform_demo.ui import result_view
 from inform_demo.ui.texts import ENGLISH
 from tests.test_view import Outline, outcome, traced
@@ -28,6 +28,14 @@ def test_how_it_was_computed_is_all_there():
         "none: It has no attention.",
     ):
         assert part in text
+
+
+def test_the_self_test_is_explained_with_both_rewards_and_the_tolerance():
+    checked = Verification((4.96875, 2.890625), 0.1, (4.9, 2.9), "the model card")
+    told = replace(outcome(1, 0), report=replace(outcome(1, 0).report, verification=checked))
+    text = " ".join(Outline(result_view.render_provenance(ENGLISH, told)).text.split())
+    assert "gave 4.90 / 2.90; recorded are 4.97 / 2.89, and each may be off by 0.1." in text
+    assert "Self-test" not in result_view.render_provenance(ENGLISH, outcome(1, 0))
 
 
 @given(st.text(st.sampled_from("ab \n<&é"), min_size=1, max_size=40), st.text(st.sampled_from("ab \n<&é"), max_size=40))

@@ -14,7 +14,7 @@ from inform_demo.progress import LoadProgress, Phase
 from inform_demo.types import Comparison, RewardTrace, Verification
 from inform_demo.ui import result_view, view
 from inform_demo.ui.handlers import Inputs, ModelStatus, Outcome
-from inform_demo.ui.texts import ENGLISH, LANGUAGES, flatten, resolve_texts
+from inform_demo.ui.texts import CHINESE, ENGLISH, LANGUAGES, flatten, resolve_texts
 from tests.doubles import REPORT
 
 NASTY = "<img src=x onerror=alert(1)>'\"&{{constructor}}${document.title}"
@@ -121,7 +121,8 @@ def test_percentages_never_claim_certainty_and_never_break(p, expected):
 def test_the_verdict_says_it_in_words(rewards, words):
     markup = view.render_verdict(ENGLISH, outcome(*rewards), 0.05)
     assert words in Outline(markup).text
-    assert ("mark-tie" in markup) == (words == "Too close to call")
+    (icon,) = re.findall(r'<p class="headline"><span class="mark (mark-\w+)"', markup)
+    assert icon == f"mark-{'tie' if words == 'Too close to call' else words.split()[1].lower()}"
 
 
 def test_the_tie_band_of_the_server_decides():
@@ -152,6 +153,7 @@ def test_belief_adds_up_and_names_both_answers():
     text = Outline(view.render_verdict(ENGLISH, outcome(4.96875, 2.890625), 0.05)).text
     assert "Answer A: 89 %" in text
     assert "Answer B: 11 %" in text
+    assert "The model’s belief that each answer is the better one" in text
     widths = re.findall(
         r'class="bar-[ab]" style="width:([\d.]+)%"', view.render_verdict(ENGLISH, outcome(4.96875, 2.890625), 0.05)
     )
@@ -165,11 +167,22 @@ def test_only_the_embedded_model_carries_the_warning_and_the_way_out():
     assert "demonstration" not in view.render_verdict(ENGLISH, outcome(1, 0, is_embedded=False), 0.05)
 
 
-@pytest.mark.parametrize(("a", "b", "differs"), [(1.5, 1, False), (1, 1.5, True), (1.5, 1.5, False)])
-def test_a_model_that_differs_from_the_published_preference_says_so(a, b, differs):
-    text = Outline(view.render_details(ENGLISH, outcome(a, b, published=(4.96875, 2.890625)))).text
-    assert ("This model is wrong here" in text) is differs
-    assert "wrong here" not in view.render_details(ENGLISH, outcome(a, b))
+@pytest.mark.parametrize(
+    ("a", "b", "band", "differs"),
+    [(1.5, 1, 0.05, False), (1, 1.5, 0.05, True), (1.5, 1.5, 0.05, False), (1, 1.5, 0.3, False)],
+)
+def test_a_model_that_prefers_the_wrong_answer_says_so_directly_under_the_headline(a, b, band, differs):
+    markup = view.render_verdict(ENGLISH, outcome(a, b, published=(4.96875, 2.890625)), band)
+    after = markup.partition('<p class="headline">')[2].partition("</p>")[2]
+    assert after.startswith(f'<p class="differs">{ENGLISH.compare.published_differs}</p>') is differs
+    assert "wrong here" not in view.render_verdict(ENGLISH, outcome(a, b), band)
+
+
+def test_only_a_finished_verdict_is_taken_for_one():
+    assert view.is_verdict(view.render_verdict(ENGLISH, outcome(1, 0), 0.05))
+    forged = view.render_error(ENGLISH, 'class="verdict" data-words="x"')
+    for other in (view.render_empty(ENGLISH), view.render_busy(ENGLISH), forged):
+        assert not view.is_verdict(other)
 
 
 def test_the_state_of_the_model_says_whether_its_rewards_are_the_known_ones():
@@ -179,11 +192,22 @@ def test_the_state_of_the_model_says_whether_its_rewards_are_the_known_ones():
             view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, replace(REPORT, verification=checked)))
         ).text
 
-    assert "✓ Loaded correctly: gives the rewards known for it (± 0.1)" in told(4.97)
+    assert "✓ Self-test passed: it gives its recorded rewards" in told(4.97)
     assert "Do not trust these scores: on a known example this model gives 4.77 / 2.90 instead of 4.97 / 2.89" in told(
         4.77
     )
-    assert "Loaded correctly" not in view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, REPORT))
+    assert "Self-test" not in view.render_status(ENGLISH, ModelStatus("ready", "m", 1.0, REPORT))
+
+
+@pytest.mark.parametrize(
+    ("texts", "name"), [(ENGLISH, "Ready · demonstration model m ·"), (CHINESE, "就绪 · 演示模型 m ·")]
+)
+def test_the_state_says_where_the_model_is_a_demonstration(texts, name):
+    for render in (view.render_status, view.render_announcement):
+        status = ModelStatus("ready", "m", 1.0, replace(REPORT, model="m"))
+        assert name in render(texts, status)
+        real = replace(status, report=replace(status.report, is_embedded=False))
+        assert name.split(" · ")[1].split(" m")[0] not in render(texts, real)
 
 
 def test_published_rewards_stand_beside_ours():
@@ -216,8 +240,7 @@ def test_every_word_of_both_languages_fills_the_same_braces():
     assert resolve_texts("zh-CN,zh;q=0.9,en;q=0.8") is LANGUAGES["zh"]
     for header in (None, "", "de-DE,zh", "*", "en;q=0.5"):
         assert resolve_texts(header) is LANGUAGES["en"]
-    same = [key for key, words in english.items() if words == chinese[key] and not words.isascii() and len(words) > 8]
-    assert same == []
+    assert [key for key, words in english.items() if words == chinese[key]] == []
 
 
 @pytest.mark.parametrize(

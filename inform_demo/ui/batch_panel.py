@@ -77,6 +77,8 @@ def build_batch_panel() -> tuple[BatchPanel, list[Static]]:
         stop = gr.Button(I18N("batch_stop"), interactive=False, scale=0, min_width=110, elem_id="batch-stop")
         following = gr.Button(visible="hidden", elem_id="batch-next")
     progress = gr.HTML(apply_default_css=False, elem_id="batch-progress")
+    # Progress would be read out every second; the page's script puts here why a run failed.
+    gr.HTML(apply_default_css=False, elem_id="batch-told", js_on_load=live_region("batch_progress_label"))
     with gr.Column(visible=False, elem_id="batch-result") as result:
         summary = gr.HTML(apply_default_css=False, elem_id="batch-summary", js_on_load=live_region("batch_summary"))
         plot = gr.BarPlot(x="margin", y="rows", y_aggregate="sum", show_label=False, height=220, elem_id="batch-plot")

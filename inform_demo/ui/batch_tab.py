@@ -34,6 +34,7 @@ from inform_demo.ui.events import (
     words_of,
 )
 from inform_demo.ui.texts import ENGLISH, Texts
+from inform_demo.web.metrics import count_fault
 
 # How long one step holds the model: short beside the patience of the next visitor, long beside a step's own cost.
 STEP_S = 1.5
@@ -79,39 +80,40 @@ def _connect_file(tab: BatchPanel, jobs: Jobs) -> None:
     csv = json.dumps(example_file())
     tab.example.click(None, None, None, js=f"() => inform.save({csv}, 'example-pairs.csv', 'text/csv')")
 
-    def read(path: str | None, request: gr.Request) -> dict[Any, Any]:
+    def read(path: str | None, key: str, request: gr.Request) -> dict[Any, Any]:
         t = texts_of(request)
         if path is None:
             return {tab.file_note: gr.skip()}
-        closed = {
-            tab.file: None,
-            tab.setup: gr.Column(visible=False),
-            tab.result: gr.Column(visible=False),
-            tab.progress: "",
-            tab.key: "",
-            tab.run: gr.Button(value=t.batch.run, interactive=False),
-        }
         try:
             job = Job(*_read_upload(path))
+            opened = _opened(tab, job, guess_columns(job.table.columns), t)
+            new_key = jobs.add(job, instead=key)
+            if new_key is None:
+                raise InputError(t.batch.full)  # noqa: TRY301 - said in the same place as any other fault
         except Exception as error:
-            return {**closed, tab.file_note: view.paragraph(words_of(error, t), "message")}
-        return {**closed, **_opened(tab, job, guess_columns(job.table.columns), t), tab.key: jobs.add(job)}
+            # The file before it stays, and with it its rows.
+            kept = f" {t.batch.file_kept}" if jobs.get(key) else ""
+            return {tab.file: None, tab.file_note: view.paragraph(words_of(error, t) + kept, "message")}
+        return {
+            tab.file: None,
+            tab.result: gr.Column(visible=False),
+            tab.progress: "",
+            **opened,
+            tab.key: new_key,
+        }
 
     outputs = [
         tab.file, tab.file_note, tab.setup, tab.preview, *tab.columns, tab.result, tab.progress, tab.key, tab.run,
     ]  # fmt: skip
-    tab.file.upload(read, tab.file, outputs, **ASIDE).then(
+    tab.file.upload(read, [tab.file, tab.key], outputs, **ASIDE).then(
         None, tab.key, None, js="(key) => { inform.keepBatch(key); }"
     )
 
-    def forget(key: str, request: gr.Request) -> Any:
-        job = jobs.get(key)
-        if job:
-            job.run = None
-        return gr.Button(value=texts_of(request).batch.run)
+    def relabel(key: str, request: gr.Request, *columns: str | None) -> Any:
+        return gr.Button(value=_run_label(jobs.get(key), columns, texts_of(request)))
 
-    # Another meaning of the columns is another run.
-    gr.on([column.input for column in tab.columns], forget, tab.key, tab.run, **ASIDE)
+    # Another meaning of the columns is another run; the rows done stay until it begins.
+    gr.on([column.input for column in tab.columns], relabel, [tab.key, *tab.columns], tab.run, **ASIDE)
 
 
 def _connect_memory(demo: gr.Blocks, tab: BatchPanel, jobs: Jobs, slot: ScorerSlot, tie_band: float) -> None:
@@ -124,13 +126,12 @@ def _connect_memory(demo: gr.Blocks, tab: BatchPanel, jobs: Jobs, slot: ScorerSl
         run = job.run
         if run is None or not run.done:
             return {tab.key: key, **_opened(tab, job, guess_columns(job.table.columns), t)}
-        label = t.batch.run if run.is_finished else t.batch.go_on
         return {
             tab.key: key,
             **_opened(tab, job, run.columns, t),
             **_show(tab, run, slot.get(0).report, tie_band, t),
             tab.progress: batch_view.render_progress(t, run, "done" if run.is_finished else "stopped"),
-            tab.run: gr.Button(value=label, interactive=True),
+            tab.run: gr.Button(value=t.batch.run if run.is_finished else t.batch.go_on, interactive=True),
         }
 
     outputs = [tab.key, tab.file_note, tab.setup, tab.preview, *tab.columns, tab.progress, tab.run, *tab.shown]
@@ -153,25 +154,54 @@ def _show(tab: BatchPanel, run: BatchRun, report: LoadReport, tie_band: float, t
     }
 
 
-def _step(slot: ScorerSlot, job: Job | None, columns: tuple[str | None, ...], t: Texts) -> str:
-    """Go on with a run, or begin one; a fault becomes the words beside it, and the rows done stay."""
-    prompt, a, b, label = columns
+def _columns(chosen: tuple[str | None, ...]) -> Columns | None:
+    """What the dropdowns say; None while an answer has no column."""
+    prompt, a, b, label = chosen
+    return Columns(prompt or None, a, b, label or None) if a and b else None
+
+
+def _goes_on(run: BatchRun | None, columns: Columns | None) -> bool:
+    """Whether a click on Run goes on with what is there, instead of beginning anew."""
+    return run is not None and not run.is_finished and run.columns == columns
+
+
+def _run_label(job: Job | None, chosen: tuple[str | None, ...], t: Texts) -> str:
+    run = job.run if job else None
+    return t.batch.go_on if run and run.done and _goes_on(run, _columns(chosen)) else t.batch.run
+
+
+def _step(slot: ScorerSlot, job: Job | None, chosen: tuple[str | None, ...] | None, t: Texts) -> str:
+    """Go on with a run, or begin one; a fault becomes the words beside it, and the rows done stay.
+
+    Args:
+        chosen: the columns, where the visitor asked for this step: others than before begin a new run.
+    """
+    run = job.run if job else None
     try:
         if job is None:
             raise InputError(t.batch.gone)  # noqa: TRY301 - said in the same place as any other fault
-        if not a or not b:
-            raise InputError(t.batch.columns_missing)  # noqa: TRY301
-        if job.run is None or job.run.is_finished:
-            job.run = BatchRun(job.table.rows, Columns(prompt or None, a, b, label or None))
-        job.run.advance(slot.get(handlers.LOAD_WAIT_S), STEP_S)
+        if chosen is not None and not _goes_on(run, columns := _columns(chosen)):
+            run = BatchRun(job.table.rows, columns) if columns else None
+            if run is None:
+                raise InputError(t.batch.columns_missing)  # noqa: TRY301
+        if run is None:
+            return ""  # another file was opened meanwhile
+        try:
+            run.advance(slot.get(handlers.LOAD_WAIT_S), STEP_S, count_fault)
+        finally:
+            if run.done:
+                job.run = run  # only now do the rows of another run go
     except Exception as error:
-        return batch_view.render_progress(t, job.run if job else None, "failed", words_of(error, t))
-    return batch_view.render_progress(t, job.run, "done" if job.run.is_finished else "running")
+        return batch_view.render_progress(t, run, "failed", words_of(error, t))
+    return batch_view.render_progress(t, run, "done" if run.is_finished else "running")
 
 
 def _connect_run(tab: BatchPanel, jobs: Jobs, slot: ScorerSlot, tie_band: float) -> None:
-    def step(key: str, request: gr.Request, *columns: str | None) -> str:
+    def begin(key: str, request: gr.Request, *columns: str | None) -> str:
         return _step(slot, jobs.get(key), columns, texts_of(request))
+
+    def step(key: str, request: gr.Request) -> str:
+        return _step(slot, jobs.get(key), None, texts_of(request))
 
     def stopped(key: str, html: str, request: gr.Request) -> str:
         job = jobs.get(key)
@@ -179,17 +209,15 @@ def _connect_run(tab: BatchPanel, jobs: Jobs, slot: ScorerSlot, tie_band: float)
             return html
         return batch_view.render_progress(texts_of(request), job.run, "stopped")
 
-    def show(key: str, request: gr.Request) -> dict[Any, Any]:
-        job = jobs.get(key)
+    def show(key: str, request: gr.Request, *columns: str | None) -> dict[Any, Any]:
+        t, job = texts_of(request), jobs.get(key)
+        told = {
+            tab.run: gr.Button(value=_run_label(job, columns, t), interactive=True),
+            tab.stop: gr.Button(interactive=False),
+        }
         if job is None or job.run is None or not job.run.done:
-            return {tab.result: gr.Column(visible=False)}
-        return _show(tab, job.run, slot.get(0).report, tie_band, texts_of(request))
-
-    def buttons(key: str) -> str:
-        return (
-            f"[{{__type__: 'update', value: inform.say('batch_{key}'), interactive: {json.dumps(key != 'running')}}}, "
-            f"{{__type__: 'update', interactive: {json.dumps(key == 'running')}}}]"
-        )
+            return {**told, tab.result: gr.Column(visible=False)}
+        return {**told, **_show(tab, job.run, slot.get(0).report, tie_band, t)}
 
     silent = in_every_language(lambda t: view.paragraph(t.batch.no_answer, "message"))
     busy = in_every_language(view.render_busy)
@@ -197,38 +225,35 @@ def _connect_run(tab: BatchPanel, jobs: Jobs, slot: ScorerSlot, tie_band: float)
         None,
         None,
         [tab.run, tab.stop, tab.progress],
-        js=f"() => {{ inform.startBatch(); return [...{buttons('running')}, {busy}]; }}",
+        js=f"() => [...inform.startBatch(), {busy}]",
     )
     inputs = [tab.key, *tab.columns]
     stepping: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private", **SCORING}
     for event in (
-        started.then(step, inputs, tab.progress, **stepping),
-        tab.next.click(step, inputs, tab.progress, **stepping),
+        started.then(begin, inputs, tab.progress, **stepping),
+        tab.next.click(step, tab.key, tab.progress, **stepping),
     ):
         event.success(None, tab.progress, None, js="(html) => { inform.nextBatch(html); }")
         event.failure(None, None, tab.progress, js=f"() => {{ inform.endBatch(); return {silent}; }}")
     # Pressed by the script when a run ends, for whatever reason.
     end = gr.Button(visible="hidden", elem_id="batch-end")
     ended = end.click(stopped, [tab.key, tab.progress], tab.progress, **ASIDE)
-    ended.then(show, tab.key, tab.shown, **ASIDE).then(
-        None,
-        tab.progress,
-        [tab.run, tab.stop],
-        js=f"(html) => html.includes('data-state=\"done\"') ? {buttons('run')} : {buttons('go_on')}",
-    )
+    ended.then(show, inputs, [tab.run, tab.stop, *tab.shown], **ASIDE)
     tab.stop.click(None, None, [tab.stop], js="() => inform.stopBatch()")
 
 
 def _connect_downloads(tab: BatchPanel, jobs: Jobs) -> None:
     for button, (write, file_name, media_type) in zip(tab.downloads, EXPORTS.values(), strict=True):
 
-        def export(key: str, write: Any = write) -> str:
+        def export(key: str, request: gr.Request, write: Any = write) -> tuple[str, Any]:
             job = jobs.get(key)
-            return write(job.run.done) if job and job.run else ""
+            if job and job.run:
+                return write(job.run.done), gr.skip()
+            return "", view.paragraph(texts_of(request).batch.gone, "message")
 
         # Handed to the browser as text, so that nothing is left on the server's disk.
-        button.click(export, tab.key, tab.payload, **ASIDE).then(
-            None, tab.payload, None, js=f"(text) => {{ inform.save(text, {file_name!r}, {media_type!r}); }}"
+        button.click(export, tab.key, [tab.payload, tab.progress], **ASIDE).then(
+            None, tab.payload, None, js=f"(text) => {{ if (text) inform.save(text, {file_name!r}, {media_type!r}); }}"
         )
 
 
@@ -251,7 +276,7 @@ def _connect_api(slot: ScorerSlot, tie_band: float) -> None:
             if not 0 < len(pairs) <= MOST_API_PAIRS:
                 raise InputError(f"Expected 1 to {MOST_API_PAIRS} pairs a call; got {len(pairs)}.")  # noqa: TRY301
             run = BatchRun(tuple(pairs), Columns("prompt", "response_a", "response_b", "label"))
-            run.advance(slot.get(handlers.LOAD_WAIT_S), float("inf"))
+            run.advance(slot.get(handlers.LOAD_WAIT_S), float("inf"), count_fault)
         except Exception as error:
             raise api_error(error, ENGLISH) from None
         return {"rows": [row_values(row) for row in run.done], "summary": vars(summarise(run.done, tie_band))}

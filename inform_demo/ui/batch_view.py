@@ -59,10 +59,11 @@ def render_progress(t: Texts, run: BatchRun | None, state: str, message: str = "
         message: why it failed.
     """
     done, total, left_s = (len(run.done), len(run.rows), run.left_s) if run else (0, 0, 0.0)
+    failed = t.batch.progress_failed if run and run.done and not run.is_finished else "{message}"
     words = {
         "running": t.batch.progress.format(done=done, total=total, left=_duration(t, left_s)),
         "stopped": t.batch.progress_stopped.format(done=done, total=total),
-        "failed": t.batch.progress_failed.format(message=message),
+        "failed": failed.format(message=message),
         "done": t.batch.progress_done.format(total=total),
     }[state]
     percent = 100 * done / total if total else 0

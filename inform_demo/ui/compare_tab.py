@@ -93,15 +93,19 @@ def _connect_compare(
         **SCORING,
     )
 
-    def show(compared: handlers.Outcome | None, name: str, address: str, request: gr.Request) -> dict[Any, Any]:
-        return show_result(result, compared, name, address, request)
+    def show(
+        compared: handlers.Outcome | None, shown: str, name: str, address: str, percent: float, request: gr.Request
+    ) -> dict[Any, Any]:
+        # After a failure the state still holds the comparison before.
+        compared = compared if view.is_verdict(shown) else None
+        return show_result(result, compared, name, address, percent, request)
 
     # In Gradio 6.31 `then` does not follow a failure, whatever its documentation says.
     for after in (scored.then, scored.failure):
         after(None, verdict, [button, verdict, result.timing], js=finish)
         after(
             show,
-            [outcome, result.export_format, result.address],
+            [outcome, verdict, result.export_format, result.address, result.tie_band],
             result.shown,
             # Whatever once had a progress is visited with all its children at every later event: keep that small.
             show_progress_on=result.timing,

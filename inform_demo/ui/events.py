@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -33,6 +36,9 @@ I18N = gr.I18n(
     }
 )
 
+# Whether the log may hold what visitors give, for the request that is being answered.
+LOG_TEXTS: ContextVar[bool] = ContextVar("log_texts", default=False)
+
 # What a visitor gave is checked by the page, which says what is wrong with it in their language already.
 SAID_BY_THE_PAGE = {InputError, EmptyTextError, InvalidTextError}
 
@@ -46,11 +52,16 @@ def texts_of(request: gr.Request | None) -> Texts:
 
 
 def words_of(error: Exception, t: Texts) -> str:
-    """An error in words for a visitor; what was not foreseen goes to the log and is not echoed."""
+    """An error in words for a visitor; what was not foreseen goes to the log and is not echoed.
+
+    Not even there with its message, unless texts may be logged: it may quote one.
+    """
     count_fault(error)
     if isinstance(error, InformError):
         return str(error) if type(error) in SAID_BY_THE_PAGE else describe_fault(t, error)
-    logger.error("A request failed.", exc_info=error)
+    frames = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    given = {"kind": type(error).__name__, "frames": frames}
+    logger.error("A request failed.", extra=given, exc_info=error if LOG_TEXTS.get() else None)
     return t.page.unexpected
 
 

@@ -36,6 +36,10 @@ from inform_demo.ui.texts import ENGLISH, Texts, describe_fault
 # Far above what any limit of tokens lets through; it keeps a pasted library from being tokenised only to be refused.
 MAX_CHARACTERS = 1_000_000
 
+# A token that is counted while a visitor writes stands for at most this many characters; the longest texts that fit
+# come nowhere near it, but for white space.
+_MOST_TOKEN_CHARACTERS = 16
+
 # Earlier exchanges the page has fields for; programs may send more.
 MAX_EXCHANGES = 6
 
@@ -142,7 +146,7 @@ def compare(slot: ScorerSlot, inputs: Inputs, t: Texts = ENGLISH) -> Outcome:
     try:
         comparison, trace_a, trace_b = scorer.trace_conversations(a, b)
     except ConversationTooLongError as error:
-        field = t.page.answer_b if error.what.startswith("Answer B") else t.page.answer_a
+        field = t.page.answer_b if error.place == 1 else t.page.answer_a
         excess = error.n_tokens - error.max_tokens
         raise InputError(
             t.page.too_long.format(field=field, n_tokens=error.n_tokens, max_tokens=error.max_tokens, excess=excess)
@@ -168,19 +172,20 @@ def check_order(slot: ScorerSlot, outcome: Outcome) -> tuple[float, float]:
 def count_tokens(slot: ScorerSlot, inputs: Inputs) -> tuple[int | None, int | None, int]:
     """Tokens of both conversations while they are being written, and the limit.
 
-    A count is None where there is nothing to count yet, or no model to count with. Never blocks and never raises for
-    what a visitor typed: that is said when they compare.
+    A count is None where there is nothing to count yet, no model to count with, or a text that is many times too long:
+    counting is work outside the queue, which whoever asks for it must not be able to make long. Never blocks and never
+    raises for what a visitor typed: that is said when they compare.
     """
     if slot.status().state != "ready":
         return None, None, 0
     scorer = slot.get(0)
 
     def count(response: str) -> int | None:
-        if max(len(inputs.prompt), len(response)) > MAX_CHARACTERS:
-            return None
         try:
             (one,) = build_conversations(inputs.prompt, [response], inputs.system.strip(), inputs.earlier_turns)
-            return scorer.count_tokens(one)
+            n_characters = sum(len(message.content) for message in one.messages)
+            most = _MOST_TOKEN_CHARACTERS * scorer.report.max_tokens
+            return None if n_characters > most else scorer.count_tokens(one)
         except InputError:
             return None
 
@@ -188,6 +193,10 @@ def count_tokens(slot: ScorerSlot, inputs: Inputs) -> tuple[int | None, int | No
 
 
 def _check(inputs: Inputs, t: Texts) -> Inputs:
+    n_earlier = sum(len(message.content) for message in inputs.earlier_turns)
+    if n_earlier > MAX_CHARACTERS:  # programs may send any number of turns
+        field = t.compare.earlier_turns
+        raise InputError(t.page.too_many_characters.format(field=field, count=n_earlier, limit=MAX_CHARACTERS))
     return Inputs(
         checked(t.page.prompt, inputs.prompt, t),
         checked(t.page.answer_a, inputs.response_a, t),

@@ -15,11 +15,13 @@ window.inform = (() => {
   const first = navigator.language.toLowerCase().split("-")[0];
   const language = first in window.informWords ? first : "en";
   const say = (key) => window.informWords[language][key];
+  document.documentElement.lang = language;
 
   let recalled = false;
   let turnsShown = 0;
   let asked = null; // the texts of the comparison under way, and when it was asked for
   let opened = null;
+  let keptAt = null; // when the history's entry of the verdict shown was made
 
   // A field that was never touched holds null.
   const asTexts = (values) => values.map((value) => value ?? "");
@@ -147,7 +149,8 @@ window.inform = (() => {
     if (!asked || !facts?.words) return "";
     const seconds = Math.max(0, (performance.now() - asked.at) / 1000 - Number(facts.elapsed));
     const words = say("page_seconds").replace("{seconds:.2f}", seconds.toFixed(2));
-    keep({ words: facts.words, rewards: facts.rewards, texts: asked.texts, at: Date.now() });
+    keptAt = Date.now();
+    keep({ words: facts.words, rewards: facts.rewards, texts: asked.texts, at: keptAt });
     return `<dl class="provenance"><div><dt>${say("compare_waited")}</dt><dd>${words}</dd></div></dl>`;
   };
   // Verdict, published rewards, and the column with the rest.
@@ -166,6 +169,12 @@ window.inform = (() => {
   const isKept = () => read(localStorage, HISTORY_OFF_KEY) !== true;
   const keep = (entry) => {
     if (isKept()) setEntries([entry, ...entries()]);
+  };
+  // The words follow the tie band, which may be moved afterwards.
+  const retold = (html) => {
+    const [last, ...rest] = entries();
+    const words = factsOf(html)?.words;
+    if (words && last && last.at === keptAt) setEntries([{ ...last, words }, ...rest]);
   };
   const element = (name, properties = {}, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
@@ -223,6 +232,10 @@ window.inform = (() => {
   const press = (id) => document.getElementById(id)?.click();
   const startBatch = () => {
     batchStopped = false;
+    return [
+      { __type__: "update", value: say("batch_running"), interactive: false },
+      { __type__: "update", interactive: true },
+    ];
   };
   const stopBatch = () => {
     batchStopped = true;
@@ -257,18 +270,30 @@ window.inform = (() => {
 
   // --- Waiting: Gradio tells the place in its queue in figures that change ten times a second, too fast for an eye and a
   // screen reader: "queue: 1/2 | 3.4/7.6s". Its own words are out of sight.
+  // Its "processing" says that nobody is before us any more; the model may still be loading.
   const tellWait = (busy) => {
     const tracker = busy.closest("#verdict, #rank-verdict, #batch-progress")?.querySelector(".progress-text");
-    const [, place, count, seconds] = tracker?.textContent.match(/(?:(\d+)\/(\d+) )?\|[^/]*(?:\/([\d.]+)s)?/) ?? [];
+    const state = tracker?.textContent ?? "";
+    const [, place, count, seconds] = state.match(/(?:(\d+)\/(\d+) )?\|[^/]*(?:\/([\d.]+)s)?/) ?? [];
+    const isServed = state.startsWith("processing") && document.querySelector("#model-status .badge-ready");
     const words = [
-      say("compare_busy_verdict"),
+      say(isServed ? "compare_computing" : "compare_busy_verdict"),
       place ? say("page_place").replace("{place}", place).replace("{count}", count) : "",
       seconds ? say("page_expected").replace("{seconds}", Math.ceil(seconds)) : "",
     ];
     const told = words.filter(Boolean).join(" ");
     if (busy.textContent !== told) busy.textContent = told;
   };
-  setInterval(() => document.querySelectorAll("[data-busy]").forEach(tellWait), 500);
+  // Why a batch failed, for a screen reader; its progress is figures that nobody could listen to.
+  const tellBatch = () => {
+    const region = document.querySelector("#batch-told [role=status]");
+    const words = document.querySelector("#batch-progress [data-state=failed] p, #batch-progress .message");
+    if (region && region.textContent !== (words?.textContent ?? "")) region.textContent = words?.textContent ?? "";
+  };
+  setInterval(() => {
+    document.querySelectorAll("[data-busy]").forEach(tellWait);
+    tellBatch();
+  }, 500);
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat) return;
@@ -280,6 +305,6 @@ window.inform = (() => {
 
   return {
     language, say, remember, recall, fill, showTurns, addTurn, removeTurn, share, startCompare, noteAsked, finishCompare,
-    emptyResults, mountHistory, reopened, startBatch, stopBatch, endBatch, keepBatch, keptBatch, nextBatch, save, copy,
+    emptyResults, mountHistory, reopened, retold, startBatch, stopBatch, endBatch, keepBatch, keptBatch, nextBatch, save, copy,
   };
 })();

@@ -6,12 +6,14 @@ Knows gradio's components and events; knows nothing of rewards or markup, which 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 import pandas as pd
 
+from inform_demo.errors import InputError
+from inform_demo.preference import resolve_preferred
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui import handlers, result_view, view
 from inform_demo.ui.events import ASIDE, I18N, SCORING, Static, texts_of, words_of
@@ -115,13 +117,26 @@ def build_result_panel(tie_band: float) -> ResultPanel:
     )  # fmt: skip
 
 
+def _export(outcome: handlers.Outcome, export_format: str, address: str, percent: float) -> str:
+    """The text of an export, which calls a tie what the page calls one."""
+    preferred = resolve_preferred(outcome.comparison.margin, percent / 100)
+    told = replace(outcome, comparison=replace(outcome.comparison, preferred=preferred))
+    return EXPORTS[export_format](told, address)
+
+
 def show_result(
-    panel: ResultPanel, outcome: handlers.Outcome | None, export_format: str, address: str, request: gr.Request
+    panel: ResultPanel,
+    outcome: handlers.Outcome | None,
+    export_format: str,
+    address: str,
+    percent: float,
+    request: gr.Request,
 ) -> dict[Any, Any]:
     """The parts below a verdict; hidden where there is none.
 
     Args:
         address: the page's own, as the visitor's browser knows it, for the snippets.
+        percent: the page's tie band.
     """
     if outcome is None:
         return {panel.column: gr.Column(visible=False)}
@@ -140,7 +155,7 @@ def show_result(
         panel.provenance: result_view.render_provenance(t, outcome),
         panel.order: "",
         panel.link: gr.Textbox("", visible=False),
-        panel.export: EXPORTS[export_format](outcome, address),
+        panel.export: _export(outcome, export_format, address, percent),
     }
 
 
@@ -154,27 +169,37 @@ def connect_result(
         fields: whose texts a link carries.
     """
 
-    def export(result: handlers.Outcome | None, name: str, address: str) -> Any:
-        return gr.skip() if result is None else EXPORTS[name](result, address)
+    # The state of a page is lost where hundreds came after it.
+    def export(result: handlers.Outcome | None, name: str, address: str, percent: float, request: gr.Request) -> str:
+        return texts_of(request).compare.gone if result is None else _export(result, name, address, percent)
 
     def check(result: handlers.Outcome | None, request: gr.Request) -> str:
         t = texts_of(request)
         try:
-            return "" if result is None else result_view.render_order_check(t, handlers.check_order(slot, result))
+            if result is None:
+                raise InputError(t.compare.gone)  # noqa: TRY301 - said in the same place as any other fault
+            return result_view.render_order_check(t, handlers.check_order(slot, result))
         except Exception as error:
             return view.paragraph(words_of(error, t), "message")
 
-    def retell(result: handlers.Outcome | None, percent: float, request: gr.Request) -> tuple[Any, str]:
+    def retell(
+        result: handlers.Outcome | None, shown: str, name: str, address: str, percent: float, request: gr.Request
+    ) -> dict[Any, Any]:
         t, tie_band = texts_of(request), percent / 100
-        told = gr.skip() if result is None else view.render_verdict(t, result, tie_band)
-        return told, view.render_words(t, tie_band)
+        words = {panel.words: view.render_words(t, tie_band)}
+        # What the browser took away by itself is still in the state.
+        if result is None or not view.is_verdict(shown):
+            return words
+        told = view.render_verdict(t, result, tie_band)
+        return {**words, verdict: told, panel.export: _export(result, name, address, percent)}
 
-    panel.export_format.change(export, [outcome, panel.export_format, panel.address], panel.export, **ASIDE)
+    exported = [panel.export_format, panel.address, panel.tie_band]
+    panel.export_format.change(export, [outcome, *exported], panel.export, **ASIDE)
     panel.copy.click(None, panel.export, None, js="(text) => inform.copy(text, 'copy')")
     save = f"(text, name) => inform.save(text, {json.dumps(FILE_NAMES)}[name], 'text/plain')"
     panel.download.click(None, [panel.export, panel.export_format], None, js=save)
     panel.check_order.click(check, outcome, panel.order, api_visibility="private", show_progress="minimal", **SCORING)
     panel.tie_band.change(
-        retell, [outcome, panel.tie_band], [verdict, panel.words], trigger_mode="always_last", **ASIDE
-    )
+        retell, [outcome, verdict, *exported], [verdict, panel.words, panel.export], trigger_mode="always_last", **ASIDE
+    ).then(None, verdict, None, js="(html) => { inform.retold(html); }")
     panel.share.click(None, fields, panel.link, js="async (...texts) => await inform.share(texts)")

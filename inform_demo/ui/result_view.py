@@ -156,7 +156,7 @@ def render_provenance(t: Texts, outcome: Outcome) -> str:
     """What computed the rewards, of what, and why it was chosen."""
     report, comparison = outcome.report, outcome.comparison
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    rows = (
+    rows = [
         (t.page.model, report.model),
         (t.compare.revision, report.revision or t.compare.revision_local),
         (t.page.precision, f"{report.precision}: {report.precision_reason}"),
@@ -167,7 +167,11 @@ def render_provenance(t: Texts, outcome: Outcome) -> str:
         (t.compare.tokens_b, f"{comparison.n_tokens_b:,}"),
         (t.page.tokens_shared, f"{comparison.n_tokens_shared:,}"),
         (t.page.time, t.page.seconds.format(seconds=comparison.elapsed_s)),
-    )
+    ]
+    if checked := report.verification:
+        got, due = (" / ".join(map(format_reward, pair)) for pair in (checked.rewards, checked.expected))
+        words = t.compare.self_test_value.format(got=got, expected=due, tolerance=checked.tolerance)
+        rows.append((t.compare.self_test, words))
     return f'<dl class="provenance">{definitions(rows)}</dl>'
 
 

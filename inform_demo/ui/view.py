@@ -13,7 +13,7 @@ from html import escape
 from inform_demo.config import INFORM_70B
 from inform_demo.preference import BETTER_UP_TO, SLIGHTLY_BETTER_UP_TO, resolve_degree, resolve_preferred, shown_margin
 from inform_demo.progress import LoadProgress
-from inform_demo.types import Comparison, LoadReport, Verification
+from inform_demo.types import Comparison, LoadReport, Preferred, Verification
 from inform_demo.ui.handlers import ModelStatus, Outcome
 from inform_demo.ui.texts import Texts, describe_fault
 
@@ -161,6 +161,11 @@ def embedded_warning(t: Texts, report: LoadReport) -> str:
     )
 
 
+def is_verdict(html: str) -> bool:
+    """Whether it is what `render_verdict` made, and no error, placeholder or wait."""
+    return 'class="verdict" data-words=' in html
+
+
 def render_verdict(t: Texts, outcome: Outcome, tie_band: float) -> str:
     """The verdict in words, then the rewards, the margin and the model's belief.
 
@@ -180,12 +185,21 @@ def render_verdict(t: Texts, outcome: Outcome, tie_band: float) -> str:
         f'<div class="verdict" data-words="{escape(words)}" data-elapsed="{comparison.elapsed_s}" '
         f'data-rewards="{escape(summary)}"><p class="stale">{escape(t.compare.stale)}</p>'
         f'<p class="headline">{icon}<strong>{escape(words)}</strong></p>'
+        f"{paragraph(t.compare.published_differs, 'differs') if _differs(outcome, preferred) else ''}"
         f"{embedded_warning(t, outcome.report)}"
         f'<div class="figures"><div>{_rewards(t, comparison)}'
         f'<p class="margin">{escape(t.page.margin)}: '
         f"<strong>{format_reward(margin, signed=True)}</strong></p></div>"
         f"{_belief(t, comparison)}</div>{paragraph(t.compare.reward_is)}</div>"
     )
+
+
+def _differs(outcome: Outcome, preferred: Preferred) -> bool:
+    """Whether the model prefers the answer that the published rewards do not."""
+    if outcome.published is None or preferred == "tie":
+        return False
+    a, b = outcome.published
+    return (preferred == "a") != (a > b)
 
 
 def _published(t: Texts, comparison: Comparison, published: tuple[float, float]) -> str:
@@ -202,9 +216,7 @@ def _published(t: Texts, comparison: Comparison, published: tuple[float, float])
         f'<th scope="col">{escape(cell)}</th>'
         for cell in (t.page.model, t.page.answer_a, t.page.answer_b, t.page.margin)
     )
-    differs = comparison.preferred != "tie" and comparison.margin * (published[0] - published[1]) < 0
     return (
-        f"{paragraph(t.compare.published_differs, 'differs') if differs else ''}"
         f'<div class="published"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"{paragraph(t.compare.published_note)}</div>"
     )
@@ -234,7 +246,8 @@ def render_details(t: Texts, outcome: Outcome) -> str:
 def _status_words(t: Texts, status: ModelStatus) -> str:
     if status.report is not None:
         report = status.report
-        return f"{t.page.ready} · {report.model} · {report.precision} · {report.placement}"
+        model = f"{t.page.embedded_name} {report.model}" if report.is_embedded else report.model
+        return f"{t.page.ready} · {model} · {report.precision} · {report.placement}"
     if status.state == "failed":
         return f"{t.page.failed} · {status.model}"
     phase = status.progress.phase if status.progress else "loading"
@@ -265,7 +278,7 @@ def describe_bytes(t: Texts, progress: LoadProgress | None) -> str:
 def describe_verification(t: Texts, checked: Verification) -> str:
     """Whether the model gives the rewards that are known for it, in a sentence."""
     if checked.passed:
-        return t.page.verified.format(tolerance=checked.tolerance)
+        return t.page.verified
     got, due = (" / ".join(map(format_reward, pair)) for pair in (checked.rewards, checked.expected))
     return t.page.not_verified.format(got=got, expected=due, tolerance=checked.tolerance)
 

@@ -6,8 +6,10 @@ Knows ASGI's messages; knows no route. A violation is a `BodyError` with the sta
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
@@ -24,6 +26,23 @@ WHOLE_S = 180.0
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a body; None for what is no JSON, which is for the page behind the gate to answer."""
+    try:
+        return json.loads(body or b"null")
+    except ValueError:
+        return None
+
+
+def count_pairs(call: Any) -> int:
+    """The pairs of a call of /batch, in any form that programs send it in; 1 for a call of anything else."""
+    if not isinstance(call, dict):
+        return 1
+    data = call.get("data")
+    pairs = data[0] if isinstance(data, list) and data else call.get("pairs")
+    return max(1, len(pairs)) if isinstance(pairs, list) and all(isinstance(pair, dict) for pair in pairs) else 1
 
 
 class BodyError(HTTPException):

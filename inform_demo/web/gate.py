@@ -6,15 +6,18 @@ and of the model only whether it is there.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,15 +26,16 @@ from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import DEFAULT_RATE_LIMIT, HUGGING_FACE, SPACE_FRAMES, ServeConfig
 from inform_demo.slot import SlotStatus
 from inform_demo.ui.texts import Texts, resolve_texts
+from inform_demo.ui.texts.faults import hide_paths
 from inform_demo.web import metrics
 from inform_demo.web.access import signed_in_user, visitor_of
-from inform_demo.web.bodies import BodyError, BoundedReceive, read_json
+from inform_demo.web.bodies import BodyError, BoundedReceive, count_pairs, parse_json, read_json
 from inform_demo.web.limits import Buckets
 from inform_demo.web.logs import REQUEST_ID, new_request_id
 from inform_demo.web.routes import Kind, is_served, kind_of
 from inform_demo.web.stopping import Stopping
 from inform_demo.web.stumbles import serve_or_refuse
-from inform_demo.web.uploads import serve_upload
+from inform_demo.web.uploads import MOST_HELD_BYTES, held_bytes, serve_upload
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +44,12 @@ _MOST_UPLOAD_BYTES = MOST_BYTES + 100_000
 
 # A restart with the embedded model takes seconds; with 70B from a warm disk, minutes.
 _RESTART_S = 60
+
+# Uploads that nobody came back for are looked for this often.
+_UPLOADS_S = 600
+
+# What the page behind the gate refuses, by its status: why, for the metrics.
+_REASONS = {400: "unfit", 408: "body", 413: "body", 415: "file_type", 422: "unfit"}
 
 # Gradio's tools for agents call the server itself: by this such a call is known, and was counted when it came in.
 _COUNTED_HEADER = "x-inform-counted"
@@ -51,14 +61,17 @@ class Door:
 
     Attributes:
         status: the state of the model.
-        queue_length: how many wait for it.
+        queue_length: how many wait for it. held_by: how many of them are one visitor.
         wait_s: about how long the queue takes as it is.
+        uploads: the folder they come to.
     """
 
     config: ServeConfig
     status: Callable[[], SlotStatus]
     queue_length: Callable[[], int]
+    held_by: Callable[[str], int]
     wait_s: Callable[[], float]
+    uploads: Callable[[], Path]
     stopping: Stopping
 
 
@@ -118,6 +131,9 @@ class Gate:
         self._limits = _limits(door.config)
         self._headers = security_headers(door.config)
         self._counted = secrets.token_urlsafe()
+        # One visitor may hold a quarter of the queue; where nobody is limited, all of it.
+        self._most_places = max(1, door.config.max_queue // 4) if Kind.SCORE in self._limits else door.config.max_queue
+        self._joining: Counter[str] = Counter()  # requests on their way into the queue, by visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, refuse, or hand on."""
@@ -139,20 +155,38 @@ class Gate:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(self._headers | {"X-Request-ID": request_id})
                 self._log(scope, message["status"], began)
+                if is_let_in and message["status"] in _REASONS:
+                    metrics.REFUSED.labels(reason=_REASONS[message["status"]]).inc()
             await send(message)
 
-        try:
-            response = self._own_answer(scope)
-            if response is None:
-                receive = await self._admit(scope, receive)
-        except (_RefusedError, BodyError) as error:
-            response = self._turn_away(error)
-        if response is not None:
-            await response(scope, receive, sealed)
+        kind, is_let_in = kind_of(scope["method"], scope["path"]), False
+        with self._counting_in(kind, scope):
+            try:
+                response = self._own_answer(scope)
+                if response is None:
+                    receive = await self._admit(scope, receive)
+            except (_RefusedError, BodyError) as error:
+                response = self._turn_away(error)
+            if response is not None:
+                await response(scope, receive, sealed)
+                return
+            is_let_in = True
+            app = partial(serve_upload, self._app) if kind is Kind.UPLOAD else self._app
+            await serve_or_refuse(app, scope, receive, sealed)
+
+    @contextmanager
+    def _counting_in(self, kind: Kind, scope: Scope) -> Iterator[None]:
+        """Count the request as a place that its visitor holds until it has one, or an answer."""
+        if kind not in {Kind.SCORE, Kind.AGENT}:
+            yield
             return
-        is_upload = kind_of(scope["method"], scope["path"]) is Kind.UPLOAD
-        app = partial(serve_upload, self._app) if is_upload else self._app
-        await serve_or_refuse(app, scope, receive, sealed)
+        visitor = visitor_of(scope)
+        self._joining[visitor] += 1
+        try:
+            yield
+        finally:
+            self._joining[visitor] -= 1
+            self._joining += Counter()  # forgets who has none left
 
     def _turn_away(self, error: _RefusedError | BodyError) -> Response:
         if isinstance(error, _RefusedError):
@@ -169,7 +203,8 @@ class Gate:
         if scope["path"] == "/readyz":
             status = self._door.status()
             state = "stopping" if self._door.stopping.is_asked else status.readiness
-            report = {"state": state, "detail": status.detail, "elapsed_s": round(status.elapsed_s, 1)}
+            detail = hide_paths(status.detail)
+            report = {"state": state, "detail": detail, "elapsed_s": round(status.elapsed_s, 1)}
             return JSONResponse(report, 200 if state == "ready" else 503)
         if scope["path"] == "/metrics" and self._door.config.metrics:
             return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
@@ -191,15 +226,25 @@ class Gate:
             del headers[_COUNTED_HEADER]
             self._check_limit(kind, scope, t)
         if kind in {Kind.SCORE, Kind.UPLOAD}:
-            self._check_place(kind, scope, t)
+            self._check_place(kind, scope, t, counted)
         if scope["method"] != "POST":
             return receive
         if kind is Kind.UPLOAD:
+            if await run_in_threadpool(held_bytes, self._door.uploads()) > MOST_HELD_BYTES:
+                words = t.batch.uploads_full.format(minutes=_UPLOADS_S // 60)
+                raise _RefusedError(503, "uploads_full", words, _UPLOADS_S)
             return BoundedReceive(receive, _MOST_UPLOAD_BYTES)
         body, receive = await read_json(receive)
         if kind is Kind.AGENT:
             self._admit_agent(body, headers, scope, t)
+        elif kind is Kind.SCORE and not counted:
+            self._charge(parse_json(body), scope)
         return receive
+
+    def _charge(self, call: object, scope: Scope) -> None:
+        """Take tokens for all pairs of a call but the first, for which one was taken to be let in."""
+        if Kind.SCORE in self._limits:
+            self._limits[Kind.SCORE].charge(visitor_of(scope), count_pairs(call) - 1)
 
     def _check_limit(self, kind: Kind, scope: Scope, t: Texts) -> None:
         wait_s = self._limits[kind].take(visitor_of(scope)) if kind in self._limits else 0.0
@@ -207,7 +252,7 @@ class Gate:
             words = t.page.too_many_requests.format(seconds=math.ceil(wait_s))
             raise _RefusedError(429, "rate", words, wait_s)
 
-    def _check_place(self, kind: Kind, scope: Scope, t: Texts) -> None:
+    def _check_place(self, kind: Kind, scope: Scope, t: Texts, counted: bool = False) -> None:
         config = self._door.config
         if self._door.stopping.is_asked:
             raise _RefusedError(503, "stopping", t.page.stopping.format(seconds=_RESTART_S), _RESTART_S)
@@ -217,18 +262,26 @@ class Gate:
             wait_s = self._door.wait_s()
             words = t.page.queue_full.format(count=config.max_queue, seconds=math.ceil(wait_s))
             raise _RefusedError(503, "queue_full", words, wait_s)
+        # Calls that the server makes in an agent's name count as the agent's request does, which waits for them.
+        visitor = visitor_of(scope)
+        if (
+            kind is Kind.SCORE
+            and not counted
+            and self._door.held_by(visitor) + self._joining[visitor] > self._most_places
+        ):
+            wait_s = self._door.wait_s()
+            words = t.compare.places_held.format(count=self._most_places, seconds=math.ceil(wait_s))
+            raise _RefusedError(429, "places", words, wait_s)
 
     def _admit_agent(self, body: bytes, headers: MutableHeaders, scope: Scope, t: Texts) -> None:
         """Count what an agent asks the model for; Gradio then comes back for it in the agent's name."""
-        try:
-            message = json.loads(body or b"null")
-        except ValueError:
-            return  # which the protocol's own layer answers
-        calls = message if isinstance(message, list) else [message]
-        for call in calls:
+        message = parse_json(body)
+        for call in message if isinstance(message, list) else [message]:
             if isinstance(call, dict) and call.get("method") == "tools/call":
                 self._check_limit(Kind.SCORE, scope, t)
                 self._check_place(Kind.SCORE, scope, t)
+                params = call.get("params")
+                self._charge(params.get("arguments") if isinstance(params, dict) else None, scope)
         headers[_COUNTED_HEADER] = self._counted
 
     def _log(self, scope: Scope, status: int, began: float) -> None:

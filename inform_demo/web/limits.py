@@ -41,3 +41,11 @@ class Buckets:
         if len(self._buckets) > _MOST_VISITORS:
             self._buckets.popitem(last=False)
         return wait_s
+
+    def charge(self, visitor: str, n: int) -> None:
+        """Take `n` more tokens of one who was let in; those that are not there are a debt, waited off before the next.
+
+        Refusing instead would keep anyone from asking for more at once than a full bucket holds.
+        """
+        tokens, since = self._buckets.get(visitor, (float(self._burst), self._now()))
+        self._buckets[visitor] = (tokens - n, since)

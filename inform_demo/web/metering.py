@@ -15,8 +15,9 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from inform_demo.types import Comparison, Conversation, LoadReport, Reward, RewardTrace, Scorer
-from inform_demo.ui.events import SCORING, texts_of
+from inform_demo.ui.events import LOG_TEXTS, SCORING, texts_of
 from inform_demo.web import metrics
+from inform_demo.web.access import visitor_of
 from inform_demo.web.logs import REQUEST_ID
 from inform_demo.web.stopping import Stopping
 
@@ -36,6 +37,11 @@ class QueueView:
     def length(self) -> int:
         """How many wait."""
         return len(self._queue)
+
+    def held_by(self, visitor: str) -> int:
+        """How many of those who wait are this visitor."""
+        lines = self._queue.event_queue_per_concurrency_id.values()
+        return sum(visitor_of(event.request.scope) == visitor for line in lines for event in line.queue)
 
     def wait_s(self) -> float:
         """About how long until all who wait now are served."""
@@ -75,6 +81,7 @@ def _metered(
         request = LocalContext.request.get(None)
         headers = getattr(request, "headers", None) or {}
         REQUEST_ID.set(headers.get("x-request-id", ""))
+        LOG_TEXTS.set(log_texts)
         if stopping.is_overdue:
             raise gr.Error(texts_of(request).page.stopping.format(seconds=60), print_exception=False)
         waited_s, began = view.waited_s(LocalContext.event_id.get(None)), time.monotonic()
@@ -88,7 +95,7 @@ def _metered(
             metrics.HANDLED.labels(event=name).observe(took_s)
             given: dict[str, Any] = {"event": name, "waited_s": round(waited_s, 4), "took_s": round(took_s, 4)}
             if log_texts:
-                given["texts"] = [value for value in args if isinstance(value, str)]
+                given["texts"] = [value for value in (*args, *kwargs.values()) if isinstance(value, str | list)]
             logger.info("scored", extra=given)
 
     return run

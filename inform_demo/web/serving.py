@@ -32,6 +32,10 @@ _UI = Path(ui.__file__).parent
 _HERE = Path(__file__).parent
 
 
+# Pages that keep their last result on the server; whoever comes after that costs the one not used for longest its own.
+MOST_SESSIONS = 500
+
+
 def _head() -> str:
     # "<" is escaped so that no sentence can end the script.
     words = json.dumps({language: flatten(texts) for language, texts in LANGUAGES.items()}).replace("<", "\\u003c")
@@ -51,6 +55,8 @@ def launch_options(config: ServeConfig) -> dict[str, Any]:
         "i18n": I18N,
         "auth": password_check(config.auth),
         "footer_links": ["api", "settings"],
+        # Every call of the API is a session to Gradio, which keeps what it holds of it: half a megabyte.
+        "state_session_capacity": MOST_SESSIONS,
         "run_history": False,  # it would keep every prompt in the visitor's browser without being asked
         "share": False,
         "show_error": False,
@@ -86,7 +92,8 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
     view = QueueView(demo)
     meter(demo, view, stopping, config.log_texts)
     metrics.watch(view.length, lambda: slot.status().readiness == "ready")
-    door = Door(config, slot.status, view.length, view.wait_s, stopping)
+    uploads = lambda: Path(demo.app.uploaded_file_dir)  # noqa: E731 - there is no app before the page is served
+    door = Door(config, slot.status, view.length, view.held_by, view.wait_s, uploads, stopping)
     middleware = {"middleware": [Middleware(Gate, door=door)]}
     block = not options.pop("prevent_thread_lock", False)
     if block:

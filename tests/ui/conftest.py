@@ -69,15 +69,19 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """A function that opens an address in a browser context of its own and waits until the page is there."""
     contexts = []
 
-    def open_page(url: str, width: int = 1280, height: int = 900, query: str = "") -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    def open_page(url: str, width: int = 1280, height: int = 900, query: str = "", locale: str = "en-US") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, reduced_motion="reduce", locale=locale
+        )
         contexts.append(context)
         context.set_default_timeout(15_000)
         page = context.new_page()
         page.requested = []  # every address the page asks for, from its first
+        page.posted = []  # and what it sends
         page.on("request", lambda request: page.requested.append(request.url))
+        page.on("request", lambda request: page.posted.append(request.post_data or ""))
         page.goto(f"{url}{query}")
-        page.get_by_label("Prompt", exact=True).wait_for()
+        page.locator("#prompt textarea").wait_for()
         return page
 
     yield open_page

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import threading
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from inform_demo.errors import CheckpointError
@@ -72,6 +74,28 @@ def test_everything_else_is_there_and_nothing_overflows_on_a_phone(page_url, new
             expect(page.get_by_role("table", name=table)).to_be_visible()
         page.get_by_text("Each set by itself").click()
         assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("query", ["", "?__theme=dark"])
+def test_a_table_that_goes_on_beyond_the_edge_has_a_shadow_there_and_only_there(page_url, new_page, query):
+    page = new_page(page_url(FakeScorer()), width=320, height=640, query=query)
+    page.get_by_role("tab", name="About").click()
+    region = page.get_by_role("region", name="RewardBench leaderboard of December 2024")
+    region.scroll_into_view_if_needed()
+
+    def ground(side: int) -> int:
+        """The commonest grey along an edge."""
+        image = Image.open(io.BytesIO(region.screenshot())).convert("L")
+        x = 1 if side < 0 else image.width - 2
+        greys = [image.getpixel((x, y)) for y in range(image.height)]
+        return max(set(greys), key=greys.count)
+
+    assert region.evaluate("e => e.scrollWidth > e.clientWidth + 40")
+    left, right = ground(-1), ground(1)
+    assert abs(left - right) > 30
+    region.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
+    assert abs(ground(-1) - right) < 5
+    assert abs(ground(1) - left) < 5
 
 
 def test_a_chinese_browser_gets_the_tab_in_chinese(page_url, browser):

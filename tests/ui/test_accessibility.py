@@ -113,7 +113,7 @@ def inner_tabs(page: Page, scope: str, place: str) -> Iterator[str]:
 
 def states(page: Page) -> Iterator[str]:
     """Bring the page into one state after another; yields what it shows."""
-    expect(page.get_by_text("Ready · fake-reward-model").first).to_be_visible()
+    expect(page.get_by_text("Ready · demonstration model fake-reward-model").first).to_be_visible()
     outer = tabs(page)
     yield "Compare, empty"
     compare(page).click()
@@ -178,6 +178,24 @@ def test_no_fault_of_ours_no_forgotten_one_of_gradios_and_no_other_server_asked(
     assert not gone, f"Gradio no longer has these; take them off the list: {gone}"
     asked = {urlsplit(address).netloc for address in page.requested if not address.startswith(("data:", "blob:"))}
     assert asked == {urlsplit(url).netloc}
+
+
+def test_the_chinese_page_says_that_it_is_chinese_and_has_no_fault_either(page_url, new_page):
+    page = new_page(page_url(FakeScorer()), locale="zh-CN")
+    prepare(page)
+    assert page.evaluate("document.documentElement.lang") == "zh"
+    page.get_by_role("button", name="橙子").click()
+    page.locator("#compare").click()
+    expect(page.get_by_role("status", name="结论")).to_contain_text("难分高下")
+    faults = check(page, "light", "Compare, scored")
+    for tab in tabs(page)[1:4]:
+        faults += check(page, "light", open_tab(tab))
+    new = [fault for fault in faults if fault["known"] < 0]
+    assert not new, describe(new)
+
+
+def test_the_english_page_says_that_it_is_english(page):
+    assert page.evaluate("document.documentElement.lang") == "en"
 
 
 def test_a_fault_would_be_seen(page_url, new_page):

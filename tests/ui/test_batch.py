@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from inform_demo.errors import ModelNotReadyError
 from tests.doubles import FakeScorer
-from tests.ui.test_page import NASTY
+from tests.ui.test_page import NASTY, tab_to
 
 pytestmark = pytest.mark.browser
 
@@ -141,7 +141,9 @@ def test_a_model_that_goes_away_loses_no_row(page_url, new_page):
     run(page).click()
     expect(page.get_by_text(re.compile(r"of 12 rows, about"))).to_be_visible()
     scorer.error = ModelNotReadyError("The model is gone.")
-    expect(page.get_by_text("The model is gone. The rows done so far are kept below")).to_be_visible()
+    told = page.get_by_role("status", name="Progress")
+    expect(told).to_have_text("The model is gone. The rows done so far are kept below; Go on scores the rest.")
+    expect(page.locator("#batch-progress").get_by_text("The model is gone.")).to_be_visible()
     expect(page.locator("#batch-table")).to_contain_text("0 <img")
     scorer.error, scorer.delay_s = None, 0
     expect(run(page)).to_be_enabled()
@@ -188,6 +190,22 @@ def test_a_file_that_cannot_be_used_is_named(page_url, new_page, name, data, wor
     expect(run(page)).to_be_disabled()
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("pairs.txt", b"a,b\n1,2\n", "Only .csv, .jsonl, .parquet allowed"),
+        ("pairs.csv", b"a" * 20_000_001, "exceed the maximum allowed size of 19.1 Mb"),
+    ],
+)
+def test_a_file_that_is_not_even_sent_is_named_and_the_next_one_is_read(page_url, new_page, name, data, words):
+    page = opened(new_page(page_url(FakeScorer())), data, name)
+    expect(page.get_by_test_id("toast-text")).to_contain_text(words)
+    expect(run(page)).to_be_disabled()
+    opened(page, rows(1))
+    expect(page.locator("#batch-note")).to_contain_text("pairs.jsonl: 1 rows")
+    expect(run(page)).to_be_enabled()
+
+
 def test_columns_that_are_not_known_must_be_chosen(page_url, new_page):
     messages = [{"role": role, "content": "hello"} for role in ("user", "assistant", "user")]
     sheet = io.BytesIO()
@@ -195,7 +213,7 @@ def test_columns_that_are_not_known_must_be_chosen(page_url, new_page):
     scorer = FakeScorer()
     page = opened(new_page(page_url(scorer)), sheet.getvalue(), "pairs.parquet")
     run(page).click()
-    expect(page.get_by_text("Choose the columns of both answers.")).to_be_visible()
+    expect(page.get_by_role("status", name="Progress")).to_have_text("Choose the columns of both answers.")
     for label, column in (("Prompt", "q"), ("Answer A", "x"), ("Answer B", "y")):
         box = page.locator("#batch-setup").get_by_label(label, exact=True)
         box.click()
@@ -206,6 +224,77 @@ def test_columns_that_are_not_known_must_be_chosen(page_url, new_page):
     expect(page.get_by_text("All 1 rows done.")).to_be_visible()
     expect(page.locator("#batch-table")).to_contain_text("-0.3")
     assert len(scorer.conversations[0][0].messages) == 4
+
+
+def choose(page: Page, label: str, column: str) -> None:
+    box = page.locator("#batch-setup").get_by_label(label, exact=True)
+    box.click()
+    page.get_by_role("option", name=column, exact=True).click()
+    expect(box).to_have_value(column)
+
+
+def saved(page: Page) -> str:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    return download.value.path().read_text()
+
+
+def test_other_columns_and_a_refused_file_leave_what_is_done(page_url, new_page):
+    page = opened(new_page(page_url(FakeScorer())), rows(3))
+    run(page).click()
+    expect(page.get_by_text("All 3 rows done.")).to_be_visible()
+    choose(page, "Answer A", "prompt")
+    expect(run(page)).to_have_text("Score all rows")
+    expect(page.locator("#batch-table")).to_contain_text("0 <img")
+    assert saved(page).count("\n") == 4
+    opened(page, b"a,b\n1\n", "bad.csv")
+    expect(page.locator("#batch-note")).to_contain_text("got 1. The file before it is still here.")
+    assert saved(page).count("\n") == 4
+    expect(run(page)).to_be_enabled()
+
+
+def test_a_column_that_is_changed_on_the_way_stops_nothing(page_url, new_page):
+    scorer = FakeScorer(delay_s=0.4)
+    page = opened(new_page(page_url(scorer)), rows(12))
+    run(page).click()
+    expect(page.get_by_text(re.compile(r"of 12 rows, about"))).to_be_visible()
+    choose(page, "Answer A", "prompt")
+    scorer.delay_s = 0
+    expect(page.get_by_text("All 12 rows done.")).to_be_visible()
+    assert [call[1].split()[0] for call in scorer.calls] == ["one"] * 12
+    expect(run(page)).to_have_text("Score all rows")
+    expect(run(page)).to_be_enabled()
+
+
+@pytest.mark.parametrize("width", [320, 768, 1440])
+def test_nothing_overflows_before_or_after_scoring(page_url, new_page, width):
+    fits = "document.scrollingElement.scrollWidth <= innerWidth"
+    page = opened(new_page(page_url(FakeScorer()), width=width), rows(9))
+    expect(page.locator("#batch-setup")).to_be_visible()
+    assert page.evaluate(fits)
+    run(page).click()
+    expect(page.get_by_text("All 9 rows done.")).to_be_visible()
+    expect(page.locator("#batch-table")).to_contain_text("8 <img")
+    page.get_by_text("The same as a table").last.click()
+    assert page.evaluate(fits)
+
+
+def test_run_stop_and_download_are_within_reach_of_the_keyboard(page_url, new_page):
+    scorer = FakeScorer(delay_s=0.4)
+    page = opened(new_page(page_url(scorer)), rows(40))
+    expect(run(page)).to_be_enabled()
+    page.locator("#batch-file").focus()
+    tab_to(page, "#batch-run")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile(r"^\d+ of 40 rows, about"))).to_be_visible()
+    tab_to(page, "#batch-stop")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile(r"^Stopped at \d+ of 40 rows"))).to_be_visible()
+    expect(page.locator("#batch-table")).to_contain_text("0 <img")
+    tab_to(page, "#batch-downloads button")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert "one" in download.value.path().read_text()
 
 
 def test_an_uploaded_file_is_gone_from_the_server(page_url, new_page):

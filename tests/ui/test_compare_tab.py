@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +12,7 @@ from inform_demo.config import ServeConfig
 from inform_demo.ui.export import EXPORTS
 from inform_demo.ui.result_panel import FILE_NAMES
 from tests.doubles import FakeScorer
-from tests.ui.test_page import NASTY, answer_a, answer_b, compare, fill, prompt, verdict
+from tests.ui.test_page import NASTY, answer_a, answer_b, compare, fill, prompt, tab_to, verdict
 
 pytestmark = pytest.mark.browser
 
@@ -106,15 +107,44 @@ def test_the_tie_band_can_be_moved_without_scoring_again(page, scorer):
     compared(page)  # a margin of 0.2: 45 % to 55 %
     expect(verdict(page)).to_contain_text("Too close to call")
     page.get_by_role("button", name="What do these words mean?").click()
-    band = page.get_by_role("spinbutton")
-    band.fill("2")
-    band.press("Tab")
-    expect(verdict(page)).to_contain_text("Answer B is slightly better")
-    expect(page.locator("#words")).to_contain_text("up to 52 %")
-    band.fill("20")
-    band.press("Tab")
-    expect(verdict(page)).to_contain_text("Too close to call")
+    page.get_by_text("History in this browser").click()
+    open_tab(page, "Share and export")
+    for percent, words, preferred in ((2, "Answer B is slightly better", "b"), (20, "Too close to call", "tie")):
+        move_tie_band(page, percent)
+        expect(verdict(page)).to_contain_text(words)
+        expect(page.locator("#words")).to_contain_text(f"up to {50 + percent} %")
+        # What is exported and what is kept say what the page says.
+        expect(page.locator("#export")).to_contain_text(f'"preferred": "{preferred}"')
+        expect(page.locator("#history li")).to_contain_text(words)
     assert len(scorer.calls) == 1
+
+
+def move_tie_band(page: Page, percent: int) -> None:
+    band = page.get_by_role("spinbutton")
+    band.fill(str(percent))
+    band.press("Tab")
+
+
+def test_an_older_result_comes_back_under_no_wait_and_no_refusal(page_url, new_page):
+    scorer = FakeScorer()
+    page = compared(new_page(page_url(scorer, ServeConfig(rate_limit=2))))
+    page.get_by_role("button", name="What do these words mean?").click()
+    scorer.delay_s = 30
+    compare(page).and_(page.locator(":enabled")).click()
+    expect(verdict(page)).to_contain_text("Computing…")
+    # Out of sight by now; an event of it may still be under way.
+    page.locator("#result input[type=range]").evaluate(
+        "e => { e.value = 2; ['input', 'change'].map((n) => e.dispatchEvent(new Event(n, {bubbles: true}))); }"
+    )
+    expect(page.locator("#words")).to_contain_text("up to 52 %")
+    expect(verdict(page)).to_contain_text("Computing…")
+    scorer.released.set()
+    expect(verdict(page)).to_contain_text("Margin")
+    expect(page.locator("#result")).to_be_visible()
+    compare(page).and_(page.locator(":enabled")).click()
+    expect(verdict(page)).to_contain_text("Not compared")
+    page.wait_for_timeout(500)  # whatever was still on its way is there
+    expect(page.locator("#result")).to_be_hidden()
 
 
 def test_the_trace_is_a_plot_a_marked_text_and_a_table_that_ends_in_the_reward(page):
@@ -200,13 +230,22 @@ def test_the_whole_path_works_by_keyboard_alone(page, scorer):
     page.keyboard.type("one")
     page.keyboard.press("Tab")
     page.keyboard.type("one two three")
-    for _ in range(6):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.id") == "compare":
-            break
+    tab_to(page, "#compare")
     page.keyboard.press("Enter")
     expect(verdict(page)).to_contain_text("Margin (A − B): −0.20")
     assert scorer.calls == [("which?", "one", "one two three", None)]
+    expect(compare(page)).to_be_enabled()
+    for name in ("Difference", "How this was computed", "Share and export"):
+        tab_to(page, "#result [role=tab]", name)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+    tab_to(page, "#result button", "Make a link")
+    page.keyboard.press("Enter")
+    expect(page.locator("#link").get_by_role("textbox")).to_have_value(re.compile("#compare="))
+    tab_to(page, "#result button", "Download")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert '"reward_a"' in download.value.path().read_text()
 
 
 def test_the_tie_band_of_the_server_is_where_the_page_begins(page_url, new_page):

@@ -10,8 +10,10 @@ import pytest
 from playwright.sync_api import expect
 
 from inform_demo.config import ServeConfig
+from inform_demo.web import serving
 from tests.doubles import FakeScorer
-from tests.ui.test_page import answer_a, compare, fill, turned_away, verdict
+from tests.ui.test_page import compare, expect_kept, fill, turned_away, verdict
+from tests.web.conftest import answer, ask
 
 pytestmark = pytest.mark.browser
 
@@ -44,8 +46,7 @@ def test_a_visitor_who_asks_too_fast_is_told_when_to_come_back_and_keeps_the_tex
     expect(verdict(page)).to_contain_text("Margin")
     compare(page).and_(page.locator(":enabled")).click()
     expect(page.get_by_text(re.compile(r"Come back in \d+ s\. Your text is kept\."))).to_be_visible()
-    expect(answer_a(page)).to_have_value("one")
-    expect(compare(page)).to_be_enabled()
+    expect_kept(page, "which?", "one", "one two three")
 
 
 def test_a_full_queue_says_when_to_come_back(page_url, new_page):
@@ -53,7 +54,26 @@ def test_a_full_queue_says_when_to_come_back(page_url, new_page):
     _, late = turned_away(scorer, page_url, new_page)
     words = re.compile(r"All 1 places in the queue are taken\. Come back in about \d+ s")
     expect(late.get_by_text(words)).to_be_visible()
+    expect_kept(late, "which?", "one", "two")
     scorer.released.set()
+
+
+def test_who_comes_back_after_hundreds_of_others_is_told_that_the_result_is_gone(page_url, new_page, monkeypatch):
+    monkeypatch.setattr(serving, "MOST_SESSIONS", 2)
+    url = page_url(FakeScorer())
+    page = new_page(url)
+    fill(page, "which?", "one", "one two three")
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Margin")
+    for _ in range(4):
+        answer(url, ask(url))
+    page.get_by_role("tab", name="How this was computed").click()
+    page.get_by_role("button", name="Check the order").click()
+    expect(page.get_by_text("The server no longer has this result; compare again.").first).to_be_visible()
+    expect_kept(page, "which?", "one", "one two three")
+    compare(page).click()
+    page.get_by_role("button", name="Check the order").click()
+    expect(page.get_by_text("both rewards are the same to the last bit (difference 0)")).to_be_visible()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.doubles import FakeScorer
 from tests.ui.test_compare_tab import FOLD, compared, open_tab
-from tests.ui.test_page import NASTY, answer_a, answer_b, compare, prompt, verdict
+from tests.ui.test_page import NASTY, answer_a, answer_b, compare, expect_harmless, prompt, verdict
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,13 @@ def test_a_link_carries_the_whole_comparison_after_the_hash_and_is_never_sent(pa
     expect(prompt(other)).to_have_value(NASTY)
     expect(verdict(other)).to_have_text("Opened from a link. Press Compare to score it.")
     assert "#" not in other.url
-    assert not any("compare=" in url or "compare%3D" in url for url in other.requested[1:])
+    # As the page says: the link itself stays here, its texts are sent to be counted before anyone presses Compare.
+    expect(page.get_by_text("the page then sends them to its server, as if they were typed")).to_be_visible()
+    expect(other.locator("#count-a")).to_contain_text("tokens")
+    assert len(scorer.calls) == 1
+    sent = [*page.requested[1:], *page.posted, *other.requested[1:], *other.posted]
+    assert not any("compare=" in part or "compare%3D" in part or link.split("=")[-1] in part for part in sent)
+    assert any("one\\n\\n  two 你好" in body for body in other.posted)
     compare(other).click()
     expect(verdict(other)).to_contain_text("Margin")
     assert scorer.conversations[0] == scorer.conversations[1]
@@ -66,6 +72,18 @@ def test_a_broken_or_hostile_link_is_named_and_runs_nothing(page_url, new_page, 
     expect(prompt(page)).to_have_value("")
     assert page.evaluate("window.hacked") is None
     compared(page)
+
+
+@pytest.mark.parametrize("text", [NASTY, "nul \x00 inside", "\u202eright to left"], ids=["markup", "nul", "rtl"])
+def test_odd_texts_in_a_link_fill_every_field_and_run_nothing(page_url, new_page, text):
+    scorer = FakeScorer()
+    page = new_page(f"{page_url(scorer)}#compare={packed([text] * 16)}")
+    for name in ("Prompt", "Answer A", "Answer B", "System prompt", "Earlier question 1", "Earlier answer 6"):
+        expect(page.get_by_label(name, exact=True)).to_have_value(text)
+    compare(page).click()
+    expect(verdict(page)).to_contain_text("Too close to call")
+    assert [message.content for message in scorer.conversations[0][0].messages] == [text] * 15
+    expect_harmless(page)
 
 
 def history(page: Page):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
 import json
 import sys
 import time
@@ -27,7 +30,7 @@ from inform_demo.web.gate import Door, Gate
 from inform_demo.web.limits import Buckets
 from inform_demo.web.stopping import Stopping
 from tests.doubles import FakeScorer
-from tests.web.conftest import answer, ask
+from tests.web.conftest import ROOT, answer, ask
 
 
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 120), st.integers(1, 10))
@@ -129,15 +132,26 @@ def test_nobody_is_believed_but_a_spaces_own_proxy_or_who_was_named(monkeypatch)
     assert proxies_of(ServeConfig(trusted_proxies="192.0.2.1")) == "192.0.2.1"
 
 
-def gate(config, n_waiting=0, session=None):
+def gate_door(config, n_waiting=0, n_held=0):
+    return Door(
+        config,
+        status=lambda: SlotStatus("ready", None, 1.0),
+        queue_length=lambda: n_waiting,
+        held_by=lambda visitor: n_held,
+        wait_s=lambda: 12.3,
+        uploads=lambda: ROOT / "no such folder",
+        stopping=Stopping(),
+    )
+
+
+def gate(config, n_waiting=0, session=None, n_held=0):
     """The gate before an app that answers everything with the body it got."""
 
     async def echo(request):
         return PlainTextResponse(await request.body())
 
     app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST"])])
-    door = Door(config, lambda: SlotStatus("ready", None, 1.0), lambda: n_waiting, lambda: 12.3, Stopping())
-    guarded = Gate(app, door)
+    guarded = Gate(app, gate_door(config, n_waiting, n_held))
 
     async def with_session(scope, receive, send):
         await guarded({**scope, "session": session or {}}, receive, send)
@@ -187,11 +201,120 @@ def test_passwords_cannot_be_guessed_quickly():
     assert statuses.count(429) >= 25
 
 
-def test_one_visitor_cannot_take_every_place_in_the_queue():
-    for max_queue in (2, 8, 32):
-        client = gate(ServeConfig(host="0.0.0.0", max_queue=max_queue))
-        statuses = [client.post("/gradio_api/call/compare").status_code for _ in range(max_queue)]
-        assert 429 in statuses
+def test_one_visitor_holds_a_quarter_of_the_queue_and_leaves_the_rest_to_others(serve):
+    scorer = FakeScorer(delay_s=60)
+    url = serve(scorer, ServeConfig(rate_limit=600, max_queue=8, trusted_proxies="127.0.0.1"))
+
+    def come(address, language="en"):
+        return ask(url, headers={"X-Forwarded-For": address, "Accept-Language": language})
+
+    running = come("198.51.100.1")
+    assert scorer.started.wait(10)
+    waiting = [come("198.51.100.1") for _ in range(2)]
+    refused = come("198.51.100.1", "zh-CN")
+    wait_s = int(refused.headers["retry-after"])
+    assert refused.status_code == 429
+    assert refused.json()["detail"] == CHINESE.compare.places_held.format(count=2, seconds=wait_s)
+    others = [come("198.51.100.2") for _ in range(3)]
+    assert [each.status_code for each in (running, *waiting, *others)] == [200] * 5 + [429]
+    scorer.released.set()
+    assert all("complete" in answer(url, each) for each in (running, *waiting, *others[:2]))
+    assert come("198.51.100.1").status_code == 200
+
+
+def test_who_has_many_requests_on_their_way_holds_places_with_them_and_where_nobody_is_limited_nobody_is():
+    assert gate(ServeConfig(host="0.0.0.0", max_queue=8), n_held=1).post("/gradio_api/queue/join").status_code == 200
+    assert gate(ServeConfig(host="0.0.0.0", max_queue=8), n_held=2).post("/gradio_api/queue/join").status_code == 429
+    assert gate(ServeConfig(max_queue=8), n_held=7).post("/gradio_api/queue/join").status_code == 200
+    guarded = Gate(None, gate_door(ServeConfig(host="0.0.0.0", max_queue=8)))
+    scope = scope_of("198.51.100.7", method="POST", path="/gradio_api/queue/join", headers=[])
+
+    async def crowd():
+        async def slow():
+            await asyncio.sleep(60)
+
+        sent = []
+
+        async def send(message):
+            sent.append(message.get("status"))
+
+        stalled = [asyncio.create_task(guarded({**scope}, slow, send)) for _ in range(2)]
+        await asyncio.sleep(0)
+        await guarded({**scope}, slow, send)
+        for task in stalled:
+            task.cancel()
+        await asyncio.gather(*stalled, return_exceptions=True)
+        assert not guarded._joining
+        return sent
+
+    assert asyncio.run(crowd())[0] == 429
+
+
+PAIRS = [{"prompt": "p", "response_a": "a", "response_b": "b"}] * 50
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("call/batch", {"data": [PAIRS]}),
+        ("call/v2/batch", {"pairs": PAIRS}),
+        ("queue/join", {"data": [PAIRS], "fn_index": 7, "session_hash": "s"}),
+        ("mcp/", {"method": "tools/call", "params": {"name": "batch", "arguments": {"pairs": PAIRS}}}),
+    ],
+)
+def test_a_batch_costs_its_visitor_as_many_comparisons_as_it_has_pairs(path, body):
+    client = gate(ServeConfig(mcp=True, host="0.0.0.0"))
+    assert client.post(f"/gradio_api/{path}", json=body).status_code == 200
+    refused = client.post("/gradio_api/call/compare", json={"data": ["p", "a", "b"]})
+    assert refused.status_code == 429
+    assert 35 <= int(refused.headers["retry-after"]) <= 41  # 50 at one a second, less a burst of 10
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"data": 7}', b'{"data": []}', b'{"pairs": "x"}', b'{"data": [[]]}']
+)
+def test_any_other_call_costs_one(body):
+    client = gate(ServeConfig(host="0.0.0.0", rate_limit=2))
+    statuses = [client.post("/gradio_api/call/compare", content=body).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+
+
+def test_passwords_are_compared_in_constant_time_both_of_them_always(monkeypatch):
+    compared = []
+
+    def compare_digest(given, right):
+        compared.append((given, right))
+        return given == right
+
+    monkeypatch.setattr("inform_demo.web.access.hmac.compare_digest", compare_digest)
+    for tried, right in ((("bob", "x"), False), (("ann", "secret"), True)):
+        compared.clear()
+        assert password_check("ann:secret")(*tried) is right
+        assert compared == [(tried[0].encode(), b"ann"), (tried[1].encode(), b"secret")]
+
+
+def test_on_a_real_page_a_signed_cookie_and_nothing_else_opens_the_queue(serve, monkeypatch):
+    itsdangerous = pytest.importorskip("itsdangerous", reason="part of gradio[oauth], which only a Space needs")
+    pytest.importorskip("authlib", reason="part of gradio[oauth], which only a Space needs")
+    monkeypatch.setenv("SPACE_ID", "someone/demo")
+    monkeypatch.setenv("OAUTH_CLIENT_ID", "demo")
+    # Gradio has read the environment by now.
+    monkeypatch.setattr("gradio.oauth.get_space", lambda: "someone/demo")
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "SCOPES"):
+        monkeypatch.setattr(f"gradio.oauth.OAUTH_{name}", "of the space")
+    monkeypatch.setattr("gradio.oauth.OPENID_PROVIDER_URL", "https://huggingface.invalid")
+    url = serve(config=ServeConfig(auth="huggingface"))
+
+    def cookie(secret):
+        signer = itsdangerous.TimestampSigner(hashlib.sha256(f"{secret}-v4".encode()).hexdigest())
+        value = signer.sign(base64.b64encode(json.dumps(session(time.time() + 60)).encode())).decode()
+        return {"Cookie": f"session={value}"}
+
+    assert ask(url).status_code == 401
+    assert ask(url, headers=cookie("a guess")).status_code == 401
+    signed_in = ask(url, headers=cookie("of the space"))
+    assert signed_in.status_code == 200
+    assert "complete" in answer(url, signed_in, headers=cookie("of the space"))
 
 
 def test_a_forwarded_address_counts_only_from_a_proxy_that_was_named(serve):

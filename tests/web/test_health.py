@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
 import threading
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import ServeConfig
-from inform_demo.errors import CheckpointError, NonFiniteRewardError
+from inform_demo.errors import CheckpointError, ModelNotReadyError, NonFiniteRewardError
 from inform_demo.scoring import RewardScorer
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import Conversation, Message, build_conversations
-from inform_demo.web import metrics
+from inform_demo.ui import handlers, view
+from inform_demo.ui.texts import LANGUAGES
+from inform_demo.web import bodies, metrics
 from inform_demo.web.logs import JsonFormatter, TextFormatter, new_request_id
 from inform_demo.web.metering import MeteredScorer
 from tests.doubles import FakeScorer
@@ -54,6 +58,24 @@ def test_a_model_that_cannot_be_loaded_is_never_ready_and_says_why(serve):
     response = httpx.get(f"{url}readyz")
     assert (response.status_code, response.json()["detail"]) == (503, "config.json is missing.")
     assert httpx.get(f"{url}healthz").status_code == 200
+
+
+def test_where_on_the_server_a_model_lies_is_for_the_log_only(serve, caplog):
+    def load():
+        raise CheckpointError("/srv/models/x: config.json is missing, or ~/models/y/z.json; see https://hf.co/a/b.")
+
+    slot = ScorerSlot(load)
+    url = serve(slot)
+    with pytest.raises(ModelNotReadyError):
+        slot.get(10)
+    words = "x: config.json is missing, or z.json; see https://hf.co/a/b."
+    assert httpx.get(f"{url}readyz").json()["detail"] == words
+    for language, texts in LANGUAGES.items():
+        told = view.render_status(texts, handlers.model_status(slot, "m"))
+        assert "config.json is missing" in told, language
+        assert "/srv" not in told
+    assert words in json.loads(answer(url, ask(url)).partition("data: ")[2])["error"]
+    assert "/srv/models/x" in caplog.text
 
 
 def test_a_pass_that_hangs_is_not_ready_until_it_comes_back(serve, embedded_scorer):
@@ -98,15 +120,19 @@ def test_metrics_count_requests_waits_faults_and_the_queue(serve):
     scorer.error = NonFiniteRewardError("NaN")
     answer(url, ask(url))
     httpx.get(f"{url}gradio_api/proxy=x")
+    pairs = [{"prompt": "p", "response_a": 5, "response_b": "b"}, {"prompt": "p", "response_a": "", "response_b": "b"}]
+    batch = httpx.post(f"{url}gradio_api/call/batch", json={"data": [pairs]})
+    assert "complete" in httpx.get(f"{url}gradio_api/call/batch/{batch.json()['event_id']}", timeout=60).text
     after = read_metrics(url)
 
     def grown(*name):
         return after[name] - before.get(name, 0)
 
     assert grown("inform_requests_total", "compare") == 3
-    assert grown("inform_wait_seconds_count") == 3
+    assert grown("inform_wait_seconds_count") == 4  # the batch is one
     assert grown("inform_handled_seconds_count", "compare") == 3
     assert grown("inform_faults_total", "NonFiniteRewardError") == 1
+    assert grown("inform_faults_total", "InputError") == 2  # the rows of a batch
     assert grown("inform_refused_total", "route") == 1
     assert (after["inform_queue_length",], after["inform_ready",]) == (0, 1)
     scorer.error, scorer.delay_s = None, 30
@@ -115,6 +141,27 @@ def test_metrics_count_requests_waits_faults_and_the_queue(serve):
     assert read_metrics(url)["inform_queue_length",] == 2
     scorer.released.set()
     assert all("complete" in answer(url, each) for each in asked)
+
+
+def test_metrics_count_what_the_page_behind_the_gate_refuses(serve, monkeypatch):
+    url = serve(config=ServeConfig(metrics=True))
+    before = read_metrics(url)
+    monkeypatch.setattr(bodies, "PAUSE_S", 0.3)
+    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    host, port = url.removeprefix("http://").strip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as stalled:
+        stalled.sendall(f"{head}Content-Length: 99\r\n\r\n--b\r\n".encode())
+        assert stalled.recv(65536).startswith(b"HTTP/1.1 408")
+    monkeypatch.undo()
+    statuses = [
+        httpx.post(f"{url}gradio_api/upload", files={"files": ("page.html", b"x")}).status_code,
+        httpx.post(f"{url}gradio_api/upload", files={"files": ("big.csv", b"x" * (MOST_BYTES + 1))}).status_code,
+        httpx.post(f"{url}gradio_api/call/nothing", json={"data": []}).status_code,
+    ]
+    assert statuses == [415, 413, 400]
+    after = read_metrics(url)
+    for reason, n in {"file_type": 1, "body": 2, "unfit": 1}.items():
+        assert after["inform_refused_total", reason] - before.get(("inform_refused_total", reason), 0) == n, reason
 
 
 def test_metrics_are_nobodys_unless_they_are_switched_on(serve):
@@ -161,6 +208,19 @@ def test_texts_are_logged_where_that_was_asked_for(serve, caplog):
     answer(url, ask(url, "which?", "this", "that"))
     (scored,) = [record for record in caplog.records if record.message == "scored"]
     assert scored.texts[:3] == ["which?", "this", "that"]
+    caplog.clear()
+    pairs = [{"prompt": "which?", "response_a": "this", "response_b": "that"}]
+    asked = httpx.post(f"{url}gradio_api/call/batch", json={"data": [pairs]})
+    httpx.get(f"{url}gradio_api/call/batch/{asked.json()['event_id']}")
+    (scored,) = [record for record in caplog.records if record.message == "scored"]
+    assert scored.texts == [pairs]
+
+
+@pytest.mark.parametrize("log_texts", [False, True])
+def test_the_message_of_a_fault_which_may_quote_a_text_is_logged_as_texts_are(serve, caplog, log_texts):
+    url = serve(FakeScorer(error=RuntimeError("a secret text")), ServeConfig(log_texts=log_texts))
+    assert "event: error" in answer(url, ask(url))
+    assert ("a secret text" in caplog.text) is log_texts
 
 
 def test_json_logs_are_one_object_a_line_with_the_request(start):

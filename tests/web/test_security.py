@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from gradio.state_holder import StateHolder
 from gradio_client import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,8 +20,10 @@ from hypothesis import strategies as st
 from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import ServeConfig
 from inform_demo.slot import ScorerSlot
+from inform_demo.ui import layout
 from inform_demo.ui.layout import build_demo, launch
-from inform_demo.web import bodies, patience
+from inform_demo.ui.texts import ENGLISH
+from inform_demo.web import bodies, gate, patience, serving
 from inform_demo.web.bodies import MOST_DEPTH, json_depth
 from inform_demo.web.routes import Kind, is_served, kind_of
 from tests.doubles import FakeScorer
@@ -142,9 +145,53 @@ def test_an_upload_is_a_table_of_bounded_size_or_leaves_no_trace(url, demo):
     Path(taken.json()[0]).unlink()
 
 
-def test_uploads_that_nobody_took_are_deleted(demo):
+def test_uploads_that_nobody_took_are_deleted(demo, serve, monkeypatch):
     every_s, older_than_s = demo.delete_cache
     assert 0 < every_s <= older_than_s <= 3600
+    monkeypatch.setattr(layout, "_DELETE_UPLOADS_S", (1, 1))
+    file = Path(upload(serve(), "left.csv", b"a,b\n").json()[0])
+    assert file.is_file()
+    deadline = time.monotonic() + 20
+    while file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_no_file_is_taken_where_the_folder_of_uploads_is_full(serve, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(gate, "MOST_HELD_BYTES", 100_000)
+    url = serve()
+    first = upload(url, "first.csv", b"x" * 100_000)
+    assert first.status_code == 200
+    refused = upload(url, "second.csv", b"y")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "600")
+    assert refused.json()["detail"] == ENGLISH.batch.uploads_full.format(minutes=10)
+    assert [file.name for file in tmp_path.rglob("*.csv")] == ["first.csv"]
+    Path(first.json()[0]).unlink()
+    assert upload(url, "second.csv", b"y").status_code == 200
+    # Many files of nothing are as many blocks.
+    for i in range(30):
+        (tmp_path / f"{i}.csv").touch()
+    assert upload(url, "third.csv", b"z").status_code == 503
+
+
+def test_sessions_are_bounded_and_whoever_lost_one_is_served(serve, monkeypatch):
+    """Each call of the API is one to Gradio, and each page; what it held of the oldest is gone."""
+    assert serving.MOST_SESSIONS <= 500
+    monkeypatch.setattr(serving, "MOST_SESSIONS", 3)
+    holders = []
+    make = StateHolder.__init__
+    monkeypatch.setattr(StateHolder, "__init__", lambda self: holders.append(self) or make(self))
+    url = serve()
+    page = Client(url, verbose=False, analytics_enabled=False)
+    assert page.predict("p", "a", "b", api_name="/compare")["preferred"] == "tie"
+    (holder,) = [each for each in holders if page.session_hash in each]
+    for _ in range(8):
+        assert "complete" in answer(url, ask(url))
+        assert len(holder.session_data) <= 3
+    assert page.session_hash not in holder
+    assert page.predict("p", "a", "b", api_name="/compare")["preferred"] == "tie"
+    page.close()
 
 
 def test_a_request_that_is_too_large_is_refused_unread(url, monkeypatch, scorer):

@@ -23,6 +23,9 @@ class BatchTexts:
     columns_note: str
     columns_missing: str
     gone: str
+    full: str
+    file_kept: str
+    uploads_full: str
     column_prompt: str
     column_a: str
     column_b: str
@@ -74,7 +77,7 @@ ENGLISH = BatchTexts(
     intro="Score a file of pairs: the columns prompt, response_a and response_b, and label if you know the better one. Other names can be matched after the upload.",
     file="File: CSV, JSONL or Parquet, at most {rows:,} rows and {megabytes} MB.",
     file_label="Choose a file",
-    file_note="It is deleted from this server once it is read; the server’s memory keeps the rows for a while, so that a lost connection loses nothing.",
+    file_note="It is deleted from this server once it is read; the server’s memory keeps the rows until it needs their room, so that a lost connection loses nothing.",
     example="Download an example file",
     file_read="{name}: {rows:,} rows, columns {columns}",
     file_failed="The file cannot be used",
@@ -82,6 +85,9 @@ ENGLISH = BatchTexts(
     columns_note="Guessed from their names; change what is wrong. A prompt may be text or a list of messages. Labels: a, b, tie, 0 (A) or 1 (B).",
     columns_missing="Choose the columns of both answers.",
     gone="The server no longer has this file; choose it again.",
+    full="The server holds as many files as it can, all of them in use. Come back in a few minutes.",
+    file_kept="The file before it is still here.",
+    uploads_full="The server holds as many files as it may. Come back in about {minutes} minutes.",
     column_prompt="Prompt",
     column_a="Answer A",
     column_b="Answer B",
@@ -134,7 +140,7 @@ CHINESE = BatchTexts(
     intro="为整个文件打分：列为 prompt、response_a、response_b，如知道哪个更好可加 label。其他列名可在上传后对应。",
     file="文件：CSV、JSONL 或 Parquet，最多 {rows:,} 行、{megabytes} MB。",
     file_label="选择文件",
-    file_note="文件读取后即从服务器删除；各行会在服务器内存中保留一段时间，连接中断也不会丢失。",
+    file_note="文件读取后即从服务器删除；各行会保留在服务器内存中，直到需要腾出空间为止，连接中断也不会丢失。",
     example="下载示例文件",
     file_read="{name}：{rows:,} 行，列：{columns}",
     file_failed="无法使用此文件",
@@ -142,6 +148,9 @@ CHINESE = BatchTexts(
     columns_note="根据列名推测；如有错误请修改。提示可以是文字或消息列表。标签：a、b、tie、0（A）或 1（B）。",
     columns_missing="请选择两个回答所在的列。",
     gone="服务器上已没有此文件，请重新选择。",
+    full="服务器已无法容纳更多文件，现有文件都在使用中。请过几分钟再试。",
+    file_kept="之前的文件仍然保留。",
+    uploads_full="服务器上的文件已达上限。请在约 {minutes} 分钟后再试。",
     column_prompt="提示",
     column_a="回答 A",
     column_b="回答 B",

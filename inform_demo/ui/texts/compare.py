@@ -20,6 +20,8 @@ class CompareTexts:
     turn_add: str
     turn_remove: str
     turn_incomplete: str
+    earlier_turns: str
+    places_held: str
     paste_label: str
     paste_info: str
     paste_use: str
@@ -34,6 +36,8 @@ class CompareTexts:
     verdict_label: str
     empty_verdict: str
     busy_verdict: str
+    computing: str
+    gone: str
     stale: str
     not_compared: str
     belief: str
@@ -83,6 +87,8 @@ class CompareTexts:
     kernel: str
     device: str
     versions: str
+    self_test: str
+    self_test_value: str
     waited: str
     share_make: str
     share_label: str
@@ -111,6 +117,8 @@ ENGLISH = CompareTexts(
     turn_add="Add an earlier exchange",
     turn_remove="Remove exchange {i}",
     turn_incomplete="{field} is empty: an earlier exchange needs a question and an answer. Fill it in, or remove the exchange.",
+    earlier_turns="The text of the earlier turns",
+    places_held="You already wait in {count} places of the queue, which is as many as one visitor may hold. Come back in about {seconds} s. Your text is kept.",
     paste_label="Paste a conversation as JSON",
     paste_info='A list of {"role", "content"} messages. A last assistant message becomes answer A.',
     paste_use="Use this conversation",
@@ -125,6 +133,8 @@ ENGLISH = CompareTexts(
     verdict_label="Verdict",
     empty_verdict="The verdict appears here.",
     busy_verdict="Waiting for the model’s answer…",
+    computing="Computing…",
+    gone="The server no longer has this result; compare again. Your text is kept.",
     stale="The text has changed since this verdict.",
     not_compared="Not compared",
     belief="The model’s belief that each answer is the better one",
@@ -174,10 +184,12 @@ ENGLISH = CompareTexts(
     kernel="Attention kernel",
     device="Device",
     versions="Versions",
+    self_test="Self-test",
+    self_test_value="On a known example this model gave {got}; recorded are {expected}, and each may be off by {tolerance}.",
     waited="Time waited",
     share_make="Make a link",
     share_label="Link to this comparison",
-    share_note="The link itself holds the texts, after the #, a part that browsers send to no server. Whoever opens it gets the same inputs and can score them again.",
+    share_note="The link itself holds the texts, after the #, a part that browsers send to no server. Whoever opens it gets the same inputs and can score them again; the page then sends them to its server, as if they were typed.",
     share_broken="This link holds no comparison that can be read; it may have been cut off. Ask for it again.",
     share_opened="Opened from a link. Press Compare to score it.",
     export_format="Format",
@@ -203,6 +215,8 @@ CHINESE = CompareTexts(
     turn_add="添加一轮之前的对话",
     turn_remove="删除第 {i} 轮",
     turn_incomplete="{field}为空：之前的每轮对话都要有问题和回答。请补全，或删除这一轮。",
+    earlier_turns="之前的对话",
+    places_held="您已占用队列中的 {count} 个位置，这是每位访客的上限。请在约 {seconds} 秒后再试。您的文字已保留。",
     paste_label="粘贴 JSON 格式的对话",
     paste_info='由 {"role", "content"} 组成的列表。最后一条 assistant 消息会成为回答 A。',
     paste_use="使用这段对话",
@@ -217,6 +231,8 @@ CHINESE = CompareTexts(
     verdict_label="结论",
     empty_verdict="结论会显示在这里。",
     busy_verdict="正在等待模型的结果…",
+    computing="正在计算…",
+    gone="服务器上已没有此结果，请重新比较。您的文字已保留。",
     stale="得出此结论之后，文字已有改动。",
     not_compared="未能比较",
     belief="模型认为各回答更好的把握",
@@ -266,10 +282,12 @@ CHINESE = CompareTexts(
     kernel="注意力内核",
     device="设备",
     versions="软件版本",
+    self_test="自检",
+    self_test_value="在已知示例上，该模型给出 {got}；记录为 {expected}，允许误差各为 {tolerance}。",
     waited="等待时间",
     share_make="生成链接",
     share_label="此比较的链接",
-    share_note="链接在 # 之后包含全部文字，不会发送给任何服务器。打开链接的人会得到同样的输入，并可重新打分。",
+    share_note="链接在 # 之后包含全部文字，浏览器不会把这一部分发送给任何服务器。打开链接的人会得到同样的输入，并可重新打分；此时页面会像对待输入的文字一样，把它们发送到其服务器。",
     share_broken="此链接不包含可读取的比较，可能已被截断。请重新索取。",
     share_opened="已从链接打开。按“比较”即可打分。",
     export_format="格式",

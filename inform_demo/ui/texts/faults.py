@@ -7,9 +7,10 @@ where only these say which file, row or turn is meant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from inform_demo.errors import InformError
+from inform_demo.errors import InformError, InputError
 
 ENGLISH: dict[str, str] = {}
 
@@ -49,12 +50,25 @@ CHINESE = {
 }
 
 
+# The folders of an absolute path of this machine; no address of the web, and no "and/or".
+_FOLDERS = re.compile(r"(?<![\w.:/])~?/(?:[^\s/:;,'\"`()]+/)*(?=[^\s/:;,'\"`()])")
+
+
+def hide_paths(text: str) -> str:
+    """What a fault says, without where on the server things are: of a path its last name only."""
+    return _FOLDERS.sub("", text)
+
+
 def describe(words: Mapping[str, str], error: InformError) -> str:
-    """An error in the words of a language, those of the nearest type that has some; in its own where none has."""
+    """An error in the words of a language, those of the nearest type that has some; in its own where none has.
+
+    Paths of the server are left out: only an `InputError` may quote one, which then is the visitor's own.
+    """
     if isinstance(error.__cause__, InformError):  # such as why a model is not there
         error = error.__cause__
     sentence = next((words[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in words), "{message}")
     in_mib = {
         f"{name.removesuffix('bytes')}mib": n / 2**20 for name, n in vars(error).items() if name.endswith("_bytes")
     }
-    return sentence.format(**vars(error), **in_mib, message=error)
+    message = str(error) if isinstance(error, InputError) else hide_paths(str(error))
+    return sentence.format(**vars(error), **in_mib, message=message)
