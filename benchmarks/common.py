@@ -36,7 +36,7 @@ Sequences = Sequence[Sequence[int]]
 # Layers, hidden, intermediate, heads, key-value heads, vocabulary. The last two are those of Llama 3.1.
 SHAPES = {
     "0.1B": (8, 768, 2048, 12, 4, 32_000),
-    "0.5B": (22, 1280, 3456, 20, 4, 32_000),
+    "0.5B": (27, 1280, 3456, 20, 4, 32_000),
     "1B": (20, 2048, 5632, 32, 8, 32_000),
     "8B": (32, 4096, 14_336, 32, 8, 128_256),
     "70B": (80, 8192, 28_672, 64, 8, 128_256),

@@ -110,7 +110,7 @@ def _connect_compare(
             # Whatever once had a progress is visited with all its children at every later event: keep that small.
             show_progress_on=result.timing,
             **ASIDE,
-        )
+        ).then(None, None, None, js="() => { inform.showResult(); }")
 
 
 def _connect_api(slot: ScorerSlot) -> None:

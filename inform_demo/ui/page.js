@@ -127,7 +127,10 @@ window.inform = (() => {
   // --- Comparing
   const startCompare = () => {
     asked = { texts: null, at: performance.now() };
+    // The result of the comparison before must not come back with the new verdict: laying out a long trace takes a while.
+    document.getElementById("result")?.classList.add("is-old");
   };
+  const showResult = () => document.getElementById("result")?.classList.remove("is-old");
   const noteAsked = (texts) => {
     asked.texts = asTexts(texts);
     document.getElementById("verdict")?.classList.remove("is-stale");
@@ -305,6 +308,6 @@ window.inform = (() => {
 
   return {
     language, say, remember, recall, fill, showTurns, addTurn, removeTurn, share, startCompare, noteAsked, finishCompare,
-    emptyResults, mountHistory, reopened, retold, startBatch, stopBatch, endBatch, keepBatch, keptBatch, nextBatch, save, copy,
+    emptyResults, mountHistory, reopened, retold, showResult, startBatch, stopBatch, endBatch, keepBatch, keptBatch, nextBatch, save, copy,
   };
 })();

@@ -147,6 +147,25 @@ def test_an_older_result_comes_back_under_no_wait_and_no_refusal(page_url, new_p
     expect(page.locator("#result")).to_be_hidden()
 
 
+def test_a_new_verdict_never_stands_above_the_result_of_the_one_before(page):
+    compared(page)
+    page.evaluate(
+        """() => {
+            const verdict = document.getElementById("verdict"), result = document.getElementById("result");
+            window.seen = null;
+            new MutationObserver(() => {
+                if (window.seen === null && !verdict.querySelector(".figures")) window.seen = "waiting";
+                if (window.seen === "waiting" && verdict.querySelector(".figures"))
+                    window.seen = getComputedStyle(result).display;
+            }).observe(verdict, { childList: true, subtree: true });
+        }"""
+    )
+    compared(page, "which?", "five", "six seven eight nine")
+    expect(page.locator("#result .shaded").first).to_have_text("five")
+    expect(page.locator("#result")).to_be_visible()
+    assert page.evaluate("window.seen") == "none"
+
+
 def test_the_trace_is_a_plot_a_marked_text_and_a_table_that_ends_in_the_reward(page):
     compared(page)
     expect(page.locator("#trace-plot canvas, #trace-plot svg").first).to_be_visible()
