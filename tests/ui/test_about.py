@@ -37,7 +37,7 @@ def test_the_card_of_the_embedded_model_has_its_results_folded(page_url, new_pag
     expect(table).to_be_hidden()
     page.get_by_text("Each set by itself").click()
     expect(table).to_be_visible()
-    expect(table.get_by_role("columnheader", name="Preferring the longer answer")).to_be_visible()
+    expect(table.get_by_role("columnheader", name="Going by length alone")).to_be_visible()
 
 
 def test_a_visitor_who_waits_on_the_tab_sees_the_card_come(page_url, new_page):

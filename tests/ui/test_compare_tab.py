@@ -131,13 +131,13 @@ def test_an_older_result_comes_back_under_no_wait_and_no_refusal(page_url, new_p
     page.get_by_role("button", name="What do these words mean?").click()
     scorer.delay_s = 30
     compare(page).and_(page.locator(":enabled")).click()
-    expect(verdict(page)).to_contain_text("Computing…")
+    expect(verdict(page).locator("[data-busy]")).to_be_visible()
     # Out of sight by now; an event of it may still be under way.
     page.locator("#result input[type=range]").evaluate(
         "e => { e.value = 2; ['input', 'change'].map((n) => e.dispatchEvent(new Event(n, {bubbles: true}))); }"
     )
     expect(page.locator("#words")).to_contain_text("up to 52 %")
-    expect(verdict(page)).to_contain_text("Computing…")
+    expect(verdict(page).locator("[data-busy]")).to_be_visible()
     scorer.released.set()
     expect(verdict(page)).to_contain_text("Margin")
     expect(page.locator("#result")).to_be_visible()
