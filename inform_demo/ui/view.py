@@ -119,10 +119,11 @@ def reward_bar(kind: str, reward: float, scale: float) -> str:
     return f'<span class="track" aria-hidden="true">{bar}</span>'
 
 
-def _reward_row(letter: str, label: str, reward: float, scale: float) -> str:
+def _reward_card(letter: str, label: str, reward: float, scale: float) -> str:
     return (
         f'<div class="reward">{mark(letter)}<span class="reward-name">{escape(label)}</span>'
-        f'<span class="reward-value">{format_reward(reward)}</span>{reward_bar(letter.lower(), reward, scale)}</div>'
+        f'<span class="reward-value">{format_reward(reward)}</span>{reward_bar(letter.lower(), reward, scale)}'
+        f'<div class="ticks" aria-hidden="true"><span>−{scale}</span><span>0</span><span>+{scale}</span></div></div>'
     )
 
 
@@ -131,9 +132,8 @@ def _rewards(t: Texts, comparison: Comparison) -> str:
     scale = max(SMALLEST_SCALE, math.ceil(largest))
     return (
         f'<div class="rewards" role="group" aria-label="{escape(t.page.rewards)}">'
-        f"{_reward_row('A', t.page.answer_a, comparison.reward_a, scale)}"
-        f"{_reward_row('B', t.page.answer_b, comparison.reward_b, scale)}"
-        f'<div class="ticks" aria-hidden="true"><span>−{scale}</span><span>0</span><span>+{scale}</span></div></div>'
+        f"{_reward_card('A', t.page.answer_a, comparison.reward_a, scale)}"
+        f"{_reward_card('B', t.page.answer_b, comparison.reward_b, scale)}</div>"
     )
 
 
