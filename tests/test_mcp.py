@@ -63,6 +63,27 @@ def test_an_agent_compares_through_the_queue_and_gets_the_json_object(url, score
     assert ast.literal_eval(result.content[0].text) == scorer.compare("which?", "one two three", "one").to_dict()
 
 
+PAIR = {"prompt": "which?", "response_a": "one two three four five six", "response_b": "one"}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "found"),
+    [
+        ("trace", PAIR, lambda answer: answer["trace_a"]["pieces"] != [] and answer["comparison"]["preferred"] == "a"),
+        ("rank", {"prompt": "which?", "responses": ["one", "one two"]}, lambda answer: answer["answers"][0]["index"]),
+        ("batch", {"pairs": [{**PAIR, "label": "a"}]}, lambda answer: answer["summary"]["n_right"] == 1),
+    ],
+)
+def test_an_agent_uses_every_other_tool(url, name, arguments, found):
+    async def ask(session):
+        (tool,) = [tool.name for tool in (await session.list_tools()).tools if tool.name.endswith(name)]
+        return await session.call_tool(tool, arguments)
+
+    result = with_session(url, ask)
+    assert not result.isError, result.content
+    assert found(ast.literal_eval(result.content[0].text))
+
+
 def test_an_agent_is_told_what_was_wrong(url):
     async def ask(session):
         (name,) = [tool.name for tool in (await session.list_tools()).tools if tool.name.endswith("compare")]
