@@ -273,12 +273,12 @@ window.inform = (() => {
 
   // --- Waiting: Gradio tells the place in its queue in figures that change ten times a second, too fast for an eye and a
   // screen reader: "queue: 1/2 | 3.4/7.6s". Its own words are out of sight.
-  // Its "processing" says that nobody is before us any more; the model may still be loading.
+  // Without a place nobody is before us any more; the model may still be loading.
   const tellWait = (busy) => {
     const tracker = busy.closest("#verdict, #rank-verdict, #batch-progress")?.querySelector(".progress-text");
     const state = tracker?.textContent ?? "";
     const [, place, count, seconds] = state.match(/(?:(\d+)\/(\d+) )?\|[^/]*(?:\/([\d.]+)s)?/) ?? [];
-    const isServed = state.startsWith("processing") && document.querySelector("#model-status .badge-ready");
+    const isServed = tracker && !place && document.querySelector("#model-status .badge-ready");
     const words = [
       say(isServed ? "compare_computing" : "compare_busy_verdict"),
       place ? say("page_place").replace("{place}", place).replace("{count}", count) : "",
