@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from statistics import fmean
 
-from inform_demo.recipe.evaluation import evaluation_from_dict, together
+from inform_demo.recipe.results import evaluation_from_dict, together
 
 names = [Path(name).stem for name in sys.argv[1:]]
 evaluations = [evaluation_from_dict(json.loads(Path(name).read_text(encoding="utf-8"))) for name in sys.argv[1:]]

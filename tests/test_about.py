@@ -10,7 +10,7 @@ import pytest
 
 from inform_demo.config import EMBEDDED_MODEL
 from inform_demo.errors import LoadError
-from inform_demo.recipe.evaluation import SubsetResult, evaluation_from_dict
+from inform_demo.recipe.results import SubsetResult, evaluation_from_dict
 from inform_demo.ui import about_view
 from inform_demo.ui.handlers import ModelStatus
 from inform_demo.ui.texts import CHINESE, ENGLISH, LANGUAGES

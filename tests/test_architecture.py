@@ -18,6 +18,7 @@ UI_PLAIN = [
     "examples",
     "handlers",
     "view",
+    "status_view",
     "result_view",
     "rank_inputs",
     "rank_view",
@@ -66,7 +67,18 @@ FLOORS = {
     4: [
         f"recipe.{name}"
         for name in (
-            *("loss", "merge", "curves", "pairs", "base", "storage", "rewardbench", "evaluation", "evaluation_report"),
+            *(
+                "loss",
+                "merge",
+                "curves",
+                "pairs",
+                "base",
+                "storage",
+                "rewardbench",
+                "results",
+                "evaluation",
+                "evaluation_report",
+            ),
             *("annotation", "annotation_config", "annotation_report", "judgement_log", "judge", "annotating"),
             *("drift", "dataset", "lora", "training_config", "training"),
         )
@@ -99,6 +111,7 @@ TORCH_FREE = {
     "recipe.curves",
     "recipe.pairs",
     "recipe.rewardbench",
+    "recipe.results",
     "recipe.evaluation",
     "recipe.evaluation_report",
     *(f"recipe.{name}" for name in ("annotation", "annotation_config", "annotation_report", "annotating")),

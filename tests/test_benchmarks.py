@@ -37,6 +37,7 @@ def test_sharing_changes_no_reward_beyond_the_precision():
     """The last column: ours in fp32 against the card's own passes in fp32."""
     done = run("bench_scoring", "--precision", "fp32")
     rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if re.match(r"\| \d", line)]
+    assert len(rows) == 2, done.stdout + done.stderr
     assert all(float(row[-1]) < 1e-4 and float(row[-2]) < 1e-4 for row in rows), done.stdout
 
 

@@ -15,8 +15,8 @@ import inform_demo
 from inform_demo import errors
 from inform_demo.cli import build_parser
 from inform_demo.config import EMBEDDED_MODEL
-from inform_demo.recipe.evaluation import evaluation_from_dict
 from inform_demo.recipe.evaluation_report import render_markdown
+from inform_demo.recipe.results import evaluation_from_dict
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from inform_demo.errors import (
     OutOfMemoryError,
 )
 from inform_demo.slot import ScorerSlot
-from inform_demo.ui import about_view, batch_view, view
+from inform_demo.ui import about_view, batch_view, status_view
 from inform_demo.ui.events import api_error, words_of
 from inform_demo.ui.handlers import Inputs, compare, model_status, parse_conversation
 from inform_demo.ui.texts import CHINESE, ENGLISH, describe_fault
@@ -103,8 +103,8 @@ def test_a_model_that_cannot_be_loaded():
     assert words_of(raised.value, CHINESE) == due
     status = model_status(slot, "m")
     for markup in (
-        view.render_status(CHINESE, status),
-        view.render_announcement(CHINESE, status),
+        status_view.render_status(CHINESE, status),
+        status_view.render_announcement(CHINESE, status),
         about_view.render_model(CHINESE, status),
     ):
         assert due in markup

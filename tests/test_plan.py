@@ -61,7 +61,6 @@ def test_a_precision_that_is_asked_for_is_the_one_that_is_judged():
 
 
 def test_the_plan_is_what_loading_does_on_a_cpu_without_bf16(monkeypatch):
-    monkeypatch.setattr("inform_demo.placement.has_fast_bf16", lambda: False)
     for module in ("plan", "loading"):
         monkeypatch.setattr(f"inform_demo.{module}.has_fast_bf16", lambda: False)
     assert build_plan(ModelConfig(), [Device(None, "cpu", GIB)]).chosen == "fp32"

@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
 
 from tqdm import tqdm
 
 from inform_demo.errors import ConfigError, DataError
 from inform_demo.preference import wilson_interval
 from inform_demo.recipe.pairs import read_pairs
+from inform_demo.recipe.results import Evaluation, SubsetResult
 from inform_demo.recipe.rewardbench import (
     BENCHMARKS,
     TIES,
@@ -35,81 +35,6 @@ from inform_demo.recipe.rewardbench import (
 from inform_demo.types import Scorer
 
 logger = logging.getLogger(__name__)
-
-LengthRule = Literal["longer", "shorter", "either"]
-
-
-@dataclass(frozen=True)
-class SubsetResult:
-    """Items of one subset.
-
-    Attributes:
-        n_won: items won; not whole where one is shared or, of RewardBench 2's Ties, where a formula stands for them.
-        low, high: 95 % interval of the accuracy: Wilson's, or of Ties by resampling.
-        longer_wins, shorter_wins: the accuracy of preferring the longest answer (in characters), or the shortest,
-            without reading it; among equally long ones it draws, so that a pair of one length counts as a half.
-    """
-
-    source: str
-    n: int
-    n_won: float
-    low: float
-    high: float
-    longer_wins: float
-    shorter_wins: float
-
-    @property
-    def length_wins(self) -> float:
-        """What going by length alone gives, whichever way does better."""
-        return max(self.longer_wins, self.shorter_wins)
-
-    @property
-    def length_rule(self) -> LengthRule:
-        """Which answer going by length has to prefer for that."""
-        if self.longer_wins == self.shorter_wins:
-            return "either"
-        return "longer" if self.longer_wins > self.shorter_wins else "shorter"
-
-    @property
-    def accuracy(self) -> float:
-        """Share of items won."""
-        return self.n_won / self.n
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """All subsets of a file, and what was left out of them.
-
-    Attributes:
-        longest_preferred, longest_right: of the items with one longest answer, the share in which it has the highest
-            reward, and in which it is a right one. A model that leans on length has the first above the second.
-        benchmark: its name in `BENCHMARKS`; None for pairs of one's own.
-        sections, longer_sections: the benchmark's section scores of the model and of preferring the longer answer.
-    """
-
-    model: str
-    precision: str
-    data: str
-    subsets: tuple[SubsetResult, ...]
-    n_too_long: int
-    n_invalid: int
-    longest_preferred: float
-    longest_right: float
-    benchmark: str | None = None
-    sections: Mapping[str, float] = field(default_factory=dict)
-    longer_sections: Mapping[str, float] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For `json.dumps`, accuracies included."""
-        subsets = [{**asdict(subset), "accuracy": subset.accuracy} for subset in self.subsets]
-        return {**asdict(self), "subsets": subsets}
-
-
-def evaluation_from_dict(value: dict[str, Any]) -> Evaluation:
-    """The inverse of `Evaluation.to_dict`."""
-    names = SubsetResult.__dataclass_fields__
-    subsets = tuple(SubsetResult(**{name: subset[name] for name in names}) for subset in value["subsets"])
-    return Evaluation(**{**value, "subsets": subsets})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,11 +221,3 @@ def length_lean(items: Sequence[Item], rewards: Sequence[Sequence[float]]) -> tu
             n_preferred += all(values[i] > value for j, value in enumerate(values) if j != i)
             n_right += i < item.n_correct
     return (n_preferred / n_items, n_right / n_items) if n_items else (0.0, 0.0)
-
-
-def together(name: str, subsets: Iterable[SubsetResult]) -> SubsetResult:
-    """Several subsets as one, each item counting alike."""
-    subsets = list(subsets)
-    n, n_won = sum(subset.n for subset in subsets), sum(subset.n_won for subset in subsets)
-    longer, shorter = (sum(getattr(s, wins) * s.n for s in subsets) / n for wins in ("longer_wins", "shorter_wins"))
-    return SubsetResult(name, n, n_won, *wilson_interval(n_won, n), longer, shorter)

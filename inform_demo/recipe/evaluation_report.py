@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
-from inform_demo.recipe.evaluation import Evaluation, together
+from inform_demo.recipe.results import Evaluation, together
 from inform_demo.recipe.rewardbench import BENCHMARKS, REWARDBENCH_2, Benchmark
 
 

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from inform_demo.config import EMBEDDED_MODEL, INFORM_70B
-from inform_demo.recipe.evaluation import Evaluation, SubsetResult, evaluation_from_dict, together
+from inform_demo.recipe.results import Evaluation, SubsetResult, evaluation_from_dict, together
 from inform_demo.recipe.rewardbench import REWARDBENCH
 from inform_demo.types import LoadReport
 from inform_demo.ui.handlers import ModelStatus
+from inform_demo.ui.status_view import describe_verification
 from inform_demo.ui.texts import Texts, describe_fault
-from inform_demo.ui.view import definitions, describe_verification, paragraph
+from inform_demo.ui.view import definitions, paragraph
 
 CARD_URL = f"https://huggingface.co/{INFORM_70B}"
 

@@ -14,7 +14,7 @@ from inform_demo.config import HUGGING_FACE, ModelConfig, ServeConfig
 from inform_demo.progress import ProgressTracker
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import Scorer
-from inform_demo.ui import handlers, view
+from inform_demo.ui import handlers, status_view, view
 from inform_demo.ui.about_tab import build_about_tab
 from inform_demo.ui.batch_tab import build_batch_tab
 from inform_demo.ui.compare_tab import build_compare_tab
@@ -42,9 +42,11 @@ def _build_header(demo: gr.Blocks, slot: ScorerSlot, model: str) -> list[Static]
     with gr.Row(elem_id="header"):
         title = gr.HTML(view.render_title(ENGLISH), elem_id="title", apply_default_css=False)
         with gr.Column(elem_id="model", min_width=340):
-            status = gr.HTML(view.render_status(ENGLISH, status_now), elem_id="model-status", apply_default_css=False)
+            status = gr.HTML(
+                status_view.render_status(ENGLISH, status_now), elem_id="model-status", apply_default_css=False
+            )
             announcement = gr.HTML(
-                view.render_announcement(ENGLISH, status_now),
+                status_view.render_announcement(ENGLISH, status_now),
                 elem_id="model-announcement",
                 apply_default_css=False,
                 js_on_load=live_region("page_status_label"),
@@ -54,9 +56,9 @@ def _build_header(demo: gr.Blocks, slot: ScorerSlot, model: str) -> list[Static]
 
     def refresh(announced: str, request: gr.Request) -> tuple[Any, ...]:
         t, now = texts_of(request), handlers.model_status(slot, model)
-        announcement = view.render_announcement(t, now)
+        announcement = status_view.render_announcement(t, now)
         return (
-            view.render_status(t, now),
+            status_view.render_status(t, now),
             gr.skip() if announcement == announced else announcement,
             gr.Timer(active=now.state != "ready"),
             gr.Button(visible=now.state == "failed"),

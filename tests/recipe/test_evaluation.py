@@ -10,8 +10,9 @@ import pytest
 
 from inform_demo.errors import ConfigError, DataError, OutOfMemoryError
 from inform_demo.preference import wilson_interval
-from inform_demo.recipe.evaluation import EvaluationConfig, evaluate, evaluation_from_dict
+from inform_demo.recipe.evaluation import EvaluationConfig, evaluate
 from inform_demo.recipe.evaluation_report import plot_results, render_markdown
+from inform_demo.recipe.results import evaluation_from_dict
 from tests.doubles import FakeScorer
 from tests.recipe.conftest import row
 

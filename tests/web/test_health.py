@@ -18,7 +18,7 @@ from inform_demo.errors import CheckpointError, ModelNotReadyError, NonFiniteRew
 from inform_demo.scoring import RewardScorer
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import Conversation, Message, build_conversations
-from inform_demo.ui import handlers, view
+from inform_demo.ui import handlers, status_view
 from inform_demo.ui.texts import LANGUAGES
 from inform_demo.web import bodies, metrics
 from inform_demo.web.logs import JsonFormatter, TextFormatter, new_request_id
@@ -71,7 +71,7 @@ def test_where_on_the_server_a_model_lies_is_for_the_log_only(serve, caplog):
     words = "x: config.json is missing, or z.json; see https://hf.co/a/b."
     assert httpx.get(f"{url}readyz").json()["detail"] == words
     for language, texts in LANGUAGES.items():
-        told = view.render_status(texts, handlers.model_status(slot, "m"))
+        told = status_view.render_status(texts, handlers.model_status(slot, "m"))
         assert "config.json is missing" in told, language
         assert "/srv" not in told
     assert words in json.loads(answer(url, ask(url)).partition("data: ")[2])["error"]
