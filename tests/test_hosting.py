@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from inform_demo.config import ServeConfig
 from inform_demo.web.uploads import MOST_HELD_BYTES
@@ -66,10 +68,11 @@ def values(steps, instruction):
 
 def test_the_image_is_pinned_runs_as_nobody_special_and_holds_no_weights(steps):
     (base,) = values(steps, "FROM")
-    assert re.fullmatch(r"nvidia/cuda:\d+\.\d+\.\d+-runtime-ubuntu\d+\.\d+", base)
+    assert re.fullmatch(r"nvidia/cuda:\d+\.\d+\.\d+-runtime-ubuntu\d+\.\d+@sha256:[0-9a-f]{64}", base)
     names = [name for name, _ in steps]
     (user,) = values(steps, "USER")
-    assert user not in {"root", "0"}
+    assert int(user) > 0  # by number: an orchestrator that asks for a user other than root cannot look names up
+    assert any(f"--uid {user} " in run for run in values(steps, "RUN"))
     assert names.index("USER") < names.index("COPY")
     assert "ADD" not in names
     assert json.loads(*values(steps, "VOLUME")) == ["/models"]
@@ -80,13 +83,31 @@ def test_the_image_is_pinned_runs_as_nobody_special_and_holds_no_weights(steps):
         if "apt-get install" in run:
             assert "--no-install-recommends" in run
             assert "rm -rf /var/lib/apt/lists" in run
-    assert any(".venv/bin/pip install -r requirements.txt" in run for run in values(steps, "RUN"))
+    install = ".venv/bin/pip install -r requirements.txt -c constraints.txt"
+    assert any(install in run for run in values(steps, "RUN"))
+
+
+def requirements(name):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def test_the_image_holds_one_version_of_each_package_and_one_that_the_requirements_allow():
+    pinned = {canonicalize_name(pin.name): pin.specifier for pin in requirements("constraints.txt")}
+    assert all(re.fullmatch(r"==[\w.]+", str(specifier)) for specifier in pinned.values())
+    for needed in requirements("requirements.txt"):
+        (version,) = pinned[canonicalize_name(needed.name)]
+        assert needed.specifier.contains(version.version), needed
+        for name in metadata.requires(needed.name) or []:
+            dependency = Requirement(name)
+            if dependency.marker is None:
+                assert canonicalize_name(dependency.name) in pinned, dependency
 
 
 def test_what_is_copied_is_let_into_the_build(steps):
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert ignored[0] == "*"
-    sources = [value.split()[1] for value in values(steps, "COPY")]
+    sources = [source for value in values(steps, "COPY") for source in value.split()[1:-1]]
     assert sorted(f"!{source.removeprefix('./')}" for source in sources) == sorted(
         line for line in ignored if line.startswith("!")
     )
@@ -127,9 +148,10 @@ def test_the_services_are_closed_up_and_given_time_to_end():
 def test_what_the_image_copies_is_enough_to_serve_and_to_end_in_order(steps, tmp_path):
     """The entry point and the health check, word for word, in a folder with the copied files and nothing else."""
     for value in values(steps, "COPY"):
-        source, target = value.split()[1:]
-        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-        copy(ROOT / source, tmp_path / (target if target != "./" else source))
+        *sources, target = value.split()[1:]
+        for source in sources:
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+            copy(ROOT / source, tmp_path / (target if target != "./" else source))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
