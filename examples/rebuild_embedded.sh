@@ -16,13 +16,15 @@ if [ "${1:-}" = --small ]; then
   train=$work/train.jsonl eval=$work/eval.jsonl
   python "$here/make_small_pairs.py" 200 "$train" 0
   python "$here/make_small_pairs.py" 60 "$eval" 1
-  first=(--max-steps 6) second=(--max-steps 6) common=(--warmup-steps 2)
+  n_non_answers=20 first=(--max-steps 6) second=(--max-steps 6) common=(--warmup-steps 2)
 else
   train=${1:?pairs to train on} eval=${2:?pairs to evaluate on} work=${3:?a folder to work in}
   mkdir -p "$work"
-  first=(--epochs 1.3)
-  second=(--epochs 1.0 --batch-size 8 --micro-batch-size 8 --save-steps 250)
-  common=(--learning-rate 1.5e-4 --max-tokens 640 --magnitude-weights 1 2 3 --loss-scale 0.5 --skip-invalid)
+  n_non_answers=400
+  first=(--epochs 1.1 --save-steps 150)
+  second=(--epochs 1.1 --batch-size 8 --micro-batch-size 8 --save-steps 300)
+  common=(--learning-rate 1.5e-4 --max-tokens 640 --magnitude-weights 1 2 3 --loss-scale 0.5 --skip-invalid
+    --mismatched-fraction 0.04 --mix gsm8k-corrupted=0.2 hh-harmless=1.3)
 fi
 step() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
 
@@ -33,11 +35,15 @@ inform-demo annotate --dry-run --skip-invalid --data "$train" --output "$work/an
 step "The base: the first 8 layers of SmolLM2-135M-Instruct and a fresh score head"
 [ -f "$work/base/tokenizer_config.json" ] || inform-demo init-base --output "$work/base"
 
+step "More pairs: good answers against some that say nothing"
+python "$here/make_non_answers.py" "$n_non_answers" "$train" "$work/non-answers.jsonl" --without hh-harmless just-eval-safety
+common+=(--base "$work/base" --data "$train" "$work/non-answers.jsonl")
+
 step "First training"
-[ -d "$work/v1/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v1" "${common[@]}" "${first[@]}" --seed 0
+[ -d "$work/v1/model" ] || inform-demo train "${common[@]}" --output "$work/v1" "${first[@]}" --seed 0
 
 step "Second training: another order, and half as many pairs a step"
-[ -d "$work/v2/model" ] || inform-demo train --base "$work/base" --data "$train" --output "$work/v2" "${common[@]}" "${second[@]}" --seed 1
+[ -d "$work/v2/model" ] || inform-demo train "${common[@]}" --output "$work/v2" "${second[@]}" --seed 1
 
 step "Their average"
 [ -d "$work/merged" ] || inform-demo merge "$work/v1/model" "$work/v2/model" --weight 0.5 --output "$work/merged"

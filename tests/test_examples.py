@@ -1,4 +1,4 @@
-"""The three examples run as they stand and say something true."""
+"""The examples run as they stand and say something true."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from inform_demo.config import EMBEDDED_MODEL, ServeConfig
+from inform_demo.recipe.pairs import read_pairs
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
 from tests.doubles import FakeScorer
@@ -67,3 +68,22 @@ def test_compare_results(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", [script, "v1.json", "odd.json"])
     with pytest.raises(SystemExit, match="different sets"):
         runpy.run_path(script)
+
+
+def test_make_non_answers(monkeypatch, tmp_path):
+    def turns(answer):
+        return [{"role": "user", "content": "Name a prime."}, {"role": "assistant", "content": answer}]
+
+    rows = [
+        {"chosen": turns(f"{n}."), "rejected": turns("8."), "magnitude": 1, "source": source}
+        for n, source in ((2, "mine"), (3, "mine"), (5, "safety"))
+    ]
+    data, output = tmp_path / "pairs.jsonl", tmp_path / "out.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    script = str(EXAMPLES / "make_non_answers.py")
+    monkeypatch.setattr(sys, "argv", [script, "50", str(data), str(output), "--without", "safety"])
+    runpy.run_path(script, run_name="__main__")
+    pairs = list(read_pairs(output))
+    assert sorted(pair.chosen.response for pair in pairs) == ["2.", "3."]
+    assert {pair.source for pair in pairs} == {"non-answers"}
+    assert not {pair.rejected.response for pair in pairs} & {"2.", "3.", "5.", "8."}
