@@ -33,23 +33,23 @@ inform-demo annotate --dry-run --skip-invalid --data "$train" --output "$work/an
   --judge any-model --base-url http://127.0.0.1:8000/v1 --price-in 0.15 --price-out 0.60
 
 step "The base: the first 8 layers of SmolLM2-135M-Instruct and a fresh score head"
-[ -f "$work/base/tokenizer_config.json" ] || inform-demo init-base --output "$work/base"
+[ -f "$work/base/tokenizer_config.json" ] || { rm -rf "$work/base"; inform-demo init-base --output "$work/base"; }
 
 step "More pairs: good answers against some that say nothing"
 python "$here/make_non_answers.py" "$n_non_answers" "$train" "$work/non-answers.jsonl" --without hh-harmless just-eval-safety
 common+=(--base "$work/base" --data "$train" "$work/non-answers.jsonl")
 
 step "First training"
-[ -d "$work/v1/model" ] || inform-demo train "${common[@]}" --output "$work/v1" "${first[@]}" --seed 0
+[ -f "$work/v1/model/training_args.bin" ] || inform-demo train "${common[@]}" --output "$work/v1" "${first[@]}" --seed 0
 
 step "Second training: another order, and half as many pairs a step"
-[ -d "$work/v2/model" ] || inform-demo train "${common[@]}" --output "$work/v2" "${second[@]}" --seed 1
+[ -f "$work/v2/model/training_args.bin" ] || inform-demo train "${common[@]}" --output "$work/v2" "${second[@]}" --seed 1
 
 step "Their average"
 [ -d "$work/merged" ] || inform-demo merge "$work/v1/model" "$work/v2/model" --weight 0.5 --output "$work/merged"
 
 step "Stored small, and its rewards of one example written down"
-[ -f "$work/embedded/tokenizer_config.json" ] || inform-demo export "$work/merged" "$work/embedded"
+[ -f "$work/embedded/golden.json" ] || { rm -rf "$work/embedded"; inform-demo export "$work/merged" "$work/embedded"; }
 inform-demo verify --record --model "$work/embedded"
 inform-demo verify --model "$work/embedded"
 

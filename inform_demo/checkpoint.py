@@ -6,6 +6,7 @@ CheckpointError that names the file. Reads no weights and downloads none.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,6 +157,15 @@ def _length_by_header(file: Path) -> int | None:
 
 # What safetensors, transformers and torch raise over a file that is broken, or memory that runs out.
 _FAULTS = (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, MemoryError)
+
+
+def hash_weights(folder: Path) -> dict[str, str]:
+    """SHA-256 of each .safetensors file of a folder, by name."""
+    digests = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            digests[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return digests
 
 
 @contextmanager

@@ -77,27 +77,37 @@ def _add_evaluate(commands: Any) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """`inform-demo evaluate`."""
-    if options.data and not options.data.is_file():  # before a model is loaded for nothing
+    # Before a model is loaded, and a benchmark scored, for nothing.
+    if options.data and not options.data.is_file():
         raise DataError("cannot be read: there is no such file", str(options.data))
+    for file in (options.scores, options.output, options.markdown, options.plot):
+        if file and not file.parent.is_dir():
+            raise ConfigError(f"{file} cannot be written: there is no folder {file.parent}.")
+    from inform_demo.checkpoint import hash_weights
+    from inform_demo.recipe.curves import import_figure
     from inform_demo.recipe.evaluation import EvaluationConfig, evaluate
     from inform_demo.recipe.evaluation_report import plot_results, render_markdown
     from inform_demo.scoring import RewardScorer
 
+    if options.plot:
+        import_figure()
+    model = model_config(options)
     config = EvaluationConfig(
         data=options.data,
         benchmark=options.benchmark,
         scores=options.scores,
+        weights=hash_weights(Path(model.source)) if options.scores else {},
         batch_tokens=options.batch_tokens,
         skip_invalid=options.skip_invalid,
     )
-    evaluation = evaluate(RewardScorer.load(model_config(options)), config)
+    evaluation = evaluate(RewardScorer.load(model), config)
+    print(render_markdown(evaluation))
     if options.output:
         options.output.write_text(json.dumps(evaluation.to_dict(), indent=1) + "\n", encoding="utf-8")
     if options.markdown:
         options.markdown.write_text(render_markdown(evaluation) + "\n", encoding="utf-8")
     if options.plot:
         plot_results(evaluation, options.plot)
-    print(render_markdown(evaluation))
 
 
 def _add_init_base(commands: Any) -> None:
@@ -135,6 +145,8 @@ def _add_train(commands: Any) -> None:
         ("micro-batch-size", int, 16, "pairs a forward pass"),
         ("max-tokens", int, 1024, "longer pairs are left out and counted"),
         ("loss-scale", float, 0.2, "alpha of the loss"),
+        ("center-coefficient", float, 0.005, "of the mean squared reward, which the loss adds"),
+        ("weight-decay", float, 0.01, "AdamW's"),
         ("holdout-fraction", float, 0.03, "share of prompts held out to make choices on"),
         ("mismatched-fraction", float, 0.0, "pairs to add that length cannot tell apart, as a share"),
         ("lora-rank", int, 0, "train low-rank additions of this rank instead of all weights; 0: all weights"),

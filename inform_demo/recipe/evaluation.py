@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
@@ -45,6 +45,8 @@ class EvaluationConfig:
         data: a file of pairs or, with a benchmark, of its rows; without one the benchmark comes from the hub.
         benchmark: a name in `BENCHMARKS`; None for pairs with the model card's columns.
         scores: file that rewards are added to as they come; what it already holds is not computed again.
+        weights: hashes of a local checkpoint's files, see `hash_weights`, so that of two trainings of one name each has
+            scores of its own. Empty for a hub id, which has a revision.
         batch_tokens: items of about one length share a forward up to this many tokens; 0 for one forward an item,
             whose rewards are those of the page to the bit.
         skip_invalid: leave rows out that are no item, and count them, instead of stopping at the first.
@@ -53,6 +55,7 @@ class EvaluationConfig:
     data: Path | None
     benchmark: str | None = None
     scores: Path | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
     batch_tokens: int = 0
     skip_invalid: bool = False
 
@@ -114,7 +117,7 @@ def score_items(
     The longest go first, so that what does not fit shows at once, and those of one length share a forward. Which ones
     do does not depend on where a run was stopped.
     """
-    log = ScoreLog(config.scores, scorer)
+    log = ScoreLog(config.scores, scorer, config.weights)
     keys = [_key(item) for item in items]
     with tqdm(total=sum(n_tokens), unit="token", unit_scale=True, desc="scoring") as progress:
         for batch in _batches(n_tokens, config.batch_tokens):
@@ -146,26 +149,30 @@ class ScoreLog:
     """Rewards by item, in memory and, where there is a path, in a JSONL file whose first line names the model.
 
     Raises:
-        ConfigError: the file was written with another model or precision.
+        ConfigError: the file is none of scores, or was written with another model, other weights or another precision.
     """
 
-    def __init__(self, path: Path | None, scorer: Scorer) -> None:
+    def __init__(self, path: Path | None, scorer: Scorer, weights: Mapping[str, str]) -> None:
         self.rewards: dict[str, list[float]] = {}
         self._path = path
         report = scorer.report
-        header = {"model": report.model, "revision": report.revision, "precision": report.precision}
+        digest = hashlib.sha256(json.dumps(sorted(weights.items())).encode()).hexdigest()[:16] if weights else None
+        header = {"model": report.model, "revision": report.revision, "precision": report.precision, "weights": digest}
         if path is None:
             return
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-        if lines and not lines[-1].endswith("\n"):  # the line that a kill cut short
-            path.write_text("".join(lines[:-1]), encoding="utf-8")
-            lines.pop()
         if not lines:
             path.write_text(json.dumps(header) + "\n", encoding="utf-8")
             return
-        found = json.loads(lines[0])
+        try:
+            found = json.loads(lines[0])
+        except ValueError:
+            found = "something else"
         if found != header:
             raise ConfigError(f"{path} holds scores of {found}; this is {header}. Name another file by --scores.")
+        if not lines[-1].endswith("\n"):  # the line that a kill cut short
+            path.write_text("".join(lines[:-1]), encoding="utf-8")
+            lines.pop()
         for line in lines[1:]:
             self.rewards.update(json.loads(line))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
+from inform_demo.recipe.curves import import_figure
 from inform_demo.recipe.results import Evaluation, together
 from inform_demo.recipe.rewardbench import BENCHMARKS, REWARDBENCH_2, Benchmark
 
@@ -37,9 +38,7 @@ def render_markdown(evaluation: Evaluation) -> str:
 
 def plot_results(evaluation: Evaluation, path: Path) -> None:
     """Draw each subset's accuracy with its interval, and what going by length gives; overwrites `path`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    Figure, FigureCanvasAgg = import_figure()
     rows = evaluation.subsets[::-1]
     figure = Figure(figsize=(8, 1.6 + 0.3 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)

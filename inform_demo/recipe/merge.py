@@ -8,7 +8,6 @@ looked at: it does not know this architecture's head, and one linear merge needs
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -22,12 +21,18 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from inform_demo.checkpoint import hash_weights
 from inform_demo.errors import CheckpointError, ConfigError
+from inform_demo.verification import RECORD
 from inform_demo.versions import installed_versions
 
 logger = logging.getLogger(__name__)
 
 PROVENANCE = "merge.json"
+
+# What a checkpoint's folder may hold that is true of its own weights only: where they come from, their rewards of one
+# example, their results.
+_OF_ONE_MODEL = {PROVENANCE, RECORD, "results.json"}
 
 # Elements averaged at a time: 64 MiB in float32.
 _CHUNK = 2**24
@@ -71,9 +76,9 @@ def merge_checkpoints(first: Path, second: Path, output: Path, weight: float = 0
             logger.info("Merging %s, %d tensors.", shard, len(names))
             _write_shard(partial / shard, names, (first, second), places, weight)
         for file in first.iterdir():
-            if file.is_file() and file.suffix in {".json", ".jinja"} and file.name != PROVENANCE:
+            if file.is_file() and file.suffix in {".json", ".jinja"} and file.name not in _OF_ONE_MODEL:
                 shutil.copy2(file, partial / file.name)
-        provenance = _describe(first, second, places, weight)
+        provenance = _describe(first, second, weight)
         (partial / PROVENANCE).write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
         partial.rename(output)
     except BaseException:
@@ -185,18 +190,10 @@ def _average(name: str, files: list[Path], weight: float) -> Iterator[torch.Tens
         yield average
 
 
-def _describe(first: Path, second: Path, places: list[dict[str, str]], weight: float) -> dict[str, Any]:
-    def digest(file: Path) -> str:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-
+def _describe(first: Path, second: Path, weight: float) -> dict[str, Any]:
     parents = [
-        {
-            "name": folder.name,
-            "weight": share,
-            "sha256": {file: digest(folder / file) for file in sorted(set(where.values()))},
-        }
-        for folder, where, share in ((first, places[0], weight), (second, places[1], 1 - weight))
+        {"name": folder.name, "weight": share, "sha256": hash_weights(folder)}
+        for folder, share in ((first, weight), (second, 1 - weight))
     ]
     return {
         "parents": parents,

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer
 
+from inform_demo.checkpoint import as_checkpoint_error
 from inform_demo.errors import ConfigError
 from inform_demo.loading import quiet_transformers
 from inform_demo.modeling import INFORMForSequenceClassification
@@ -30,20 +31,22 @@ def export_float8(source: Path, output: Path) -> int:
 
     Raises:
         ConfigError: the output already holds a checkpoint.
-        CheckpointError: the source is incomplete.
+        CheckpointError: the source is missing or incomplete.
     """
     if (output / "config.json").exists():
         raise ConfigError(f"{output} already holds a checkpoint; name another folder or remove it.")
-    model = INFORMForSequenceClassification.from_pretrained(source, dtype=torch.float32)
+    with as_checkpoint_error(str(source), "it could not be read"):
+        model = INFORMForSequenceClassification.from_pretrained(source, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(source)
     stored = {name: _stored(name, tensor) for name, tensor in model.state_dict().items()}
     model.config.dtype = torch.bfloat16
     model.config._name_or_path = ""  # noqa: SLF001 - or the path of this machine is written into config.json
     with quiet_transformers():
         model.save_pretrained(output, state_dict=stored, max_shard_size=MAX_SHARD)
-    AutoTokenizer.from_pretrained(source).save_pretrained(output)
-    tokenizer = output / "tokenizer.json"  # without its indentation it is a third smaller
-    text = json.dumps(json.loads(tokenizer.read_text(encoding="utf-8")), ensure_ascii=False, separators=(",", ":"))
-    tokenizer.write_text(text, encoding="utf-8")
+    tokenizer.save_pretrained(output)
+    file = output / "tokenizer.json"  # without its indentation it is a third smaller
+    text = json.dumps(json.loads(file.read_text(encoding="utf-8")), ensure_ascii=False, separators=(",", ":"))
+    file.write_text(text, encoding="utf-8")
     return sum(file.stat().st_size for file in output.glob("*.safetensors"))
 
 

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import EvalPrediction, PreTrainedTokenizerFast, Trainer, TrainerCallback, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from inform_demo.attention import TREE_ATTENTION
 from inform_demo.chat import ChatEncoder
+from inform_demo.checkpoint import as_checkpoint_error
 from inform_demo.errors import DataError
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.packing import Pack
@@ -28,7 +30,12 @@ from inform_demo.recipe.dataset import PairDataset, collate_pairs
 from inform_demo.recipe.lora import add_lora, merge_lora
 from inform_demo.recipe.loss import preference_loss
 from inform_demo.recipe.pairs import build_mismatched_pairs, mix_sources, read_pairs, split_pairs
-from inform_demo.recipe.training_config import TrainingConfig, build_training_arguments, is_main_process
+from inform_demo.recipe.training_config import (
+    TrainingConfig,
+    build_training_arguments,
+    is_main_process,
+    keep_settings,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -116,19 +123,27 @@ def train(config: TrainingConfig) -> Path:
     """Train, or go on where a stopped run left off, and write the checkpoint; returns its folder.
 
     Raises:
+        ConfigError: the output holds a run with other settings.
         DataError: no pair is left to train on, or a row is no pair.
         CheckpointError: the base is broken or of another architecture.
     """
     set_seed(config.seed)
-    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(config.base)
-    model = _build_model(config)
+    with as_checkpoint_error(str(config.base), "its tokenizer could not be read"):
+        tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(config.base)
     train_set, holdout_set = _build_datasets(config, ChatEncoder(tokenizer, config.max_tokens))
     if config.keep_best and not len(holdout_set):
         raise DataError("expected pairs to hold out, to keep the best by; found none", ", ".join(map(str, config.data)))
+    # Before the model: they start the process group, and only where there is one does a sharded model load in one copy.
+    arguments = build_training_arguments(config, has_holdout=len(holdout_set) > 0)
+    last = last_whole_save(config.output)
+    if is_main_process():
+        keep_settings(config, goes_on=last is not None)
+    if last:
+        logger.info("Going on from %s.", last)
     trainer = PairTrainer(
         config,
-        model=model,
-        args=build_training_arguments(config, has_holdout=len(holdout_set) > 0),
+        model=_build_model(config),
+        args=arguments,
         train_dataset=train_set,
         eval_dataset=holdout_set if len(holdout_set) else None,
         data_collator=collate_pairs,
@@ -136,9 +151,6 @@ def train(config: TrainingConfig) -> Path:
         processing_class=tokenizer,
         callbacks=[LossCurve(config.output / "loss.png")],
     )
-    last = get_last_checkpoint(str(config.output)) if config.output.is_dir() else None
-    if last:
-        logger.info("Going on from %s.", last)
     trainer.train(resume_from_checkpoint=last)
     folder = config.output / "model"
     if not config.lora_rank:
@@ -151,12 +163,19 @@ def train(config: TrainingConfig) -> Path:
     return folder
 
 
+def last_whole_save(output: Path) -> str | None:
+    """The newest save to go on from; one that a kill cut short lacks the Trainer's state, which is written last."""
+    saves = [state.parent for state in output.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")]
+    return str(max(saves, key=lambda save: int(save.name.rpartition("-")[2]))) if saves else None
+
+
 def _build_model(config: TrainingConfig) -> torch.nn.Module:
     # What LoRA leaves as it is needs no more than bf16; what an optimizer moves does.
     dtype = torch.bfloat16 if config.lora_rank and config.bf16 else torch.float32
-    model = INFORMForSequenceClassification.from_pretrained(
-        config.base, dtype=dtype, attn_implementation=TREE_ATTENTION
-    )
+    with as_checkpoint_error(str(config.base), "its weights could not be read"):
+        model = INFORMForSequenceClassification.from_pretrained(
+            config.base, dtype=dtype, attn_implementation=TREE_ATTENTION
+        )
     model.model.embed_tokens.requires_grad_(not config.freeze_embeddings)
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})  # the other way wants inputs with gradients
@@ -176,10 +195,11 @@ def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairData
     n_too_long = sum(dataset.n_too_long for dataset in datasets)
     logger.log(
         logging.INFO if is_main_process() else logging.DEBUG,
-        "%d pairs to train on, %d held out, %d left out because a conversation has more than %d tokens.",
+        "%d pairs to train on, %d held out, %d left out because a conversation has more than %d tokens, %d as invalid.",
         *map(len, datasets),
         n_too_long,
         config.max_tokens,
+        len(skipped or ()),
     )
     if not len(datasets[0]):
         raise DataError(

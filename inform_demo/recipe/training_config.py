@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -16,10 +17,16 @@ from inform_demo.errors import ConfigError, MissingDependencyError
 from inform_demo.recipe.loss import MAGNITUDE_WEIGHTS, Loss
 from inform_demo.recipe.pairs import Magnitudes
 
+# Settings that a run may go on with when they have changed: they say how long, where and how fast, not what is learnt.
+_MAY_CHANGE = {
+    *("output", "report_to", "epochs", "max_steps", "save_steps", "keep_best", "skip_invalid"),
+    *("micro_batch_size", "gradient_checkpointing"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """One training run; every field is an option of `inform-demo train`.
+    """One training run; every field but freeze_embeddings and bf16 is an option of `inform-demo train`.
 
     Attributes:
         base: folder to start from, with weights, tokenizer and chat template.
@@ -30,6 +37,7 @@ class TrainingConfig:
         micro_batch_size: pairs a forward pass on one device; times the devices it divides batch_size.
         max_tokens: pairs with a longer conversation are left out, counted and reported; none is truncated.
         loss: see `preference_loss`.
+        center_coefficient: of the mean squared reward, which is added so that rewards stay around 0; 0 for none.
         loss_scale: alpha; 0.2 brings the weights 1, 3, 10 back to about one on average.
         holdout_fraction: share of the prompts held out, to make choices on without the evaluation files.
         mix: how often a pass takes each source's pairs, see `mix_sources`; what is held out stays as it is.
@@ -82,6 +90,11 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if not self.data:
             raise ConfigError("Training needs at least one file of pairs.")
+        if min(self.batch_size, self.micro_batch_size, self.save_steps) < 1:
+            raise ConfigError(
+                "batch_size, micro_batch_size and save_steps must be 1 or more; "
+                f"got {self.batch_size}, {self.micro_batch_size} and {self.save_steps}."
+            )
         if self.batch_size % (self.micro_batch_size * n_devices()):
             raise ConfigError(
                 "batch_size must be a multiple of micro_batch_size times the number of devices; "
@@ -107,12 +120,46 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def keep_settings(config: TrainingConfig, goes_on: bool) -> None:
+    """Write down what a run is trained with and, where it goes on, check that it is still that.
+
+    Raises:
+        ConfigError: the run was begun with other settings.
+    """
+    file = config.output / "settings.json"
+    settings = {
+        name: value if isinstance(value, int | float | str) else str(value)
+        for name, value in vars(config).items()
+        if name not in _MAY_CHANGE
+    }
+    if goes_on and file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        changed = [
+            f"{name} (was {before.get(name)}, is {value})"
+            for name, value in settings.items()
+            if before.get(name) != value
+        ]
+        if changed:
+            raise ConfigError(
+                f"{config.output} holds a run with other settings: {'; '.join(changed)}. "
+                "Give those again to go on, or name another folder by --output."
+            )
+    config.output.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+
+
 def build_training_arguments(config: TrainingConfig, has_holdout: bool) -> TrainingArguments:
     """What transformers' Trainer has to know of a run.
 
     Raises:
+        ConfigError: one process sees several GPUs, which the Trainer would split a pack over.
         MissingDependencyError: a tracker was asked for that is not installed.
     """
+    if n_devices() == 1 and torch.cuda.device_count() > 1:
+        raise ConfigError(
+            f"{torch.cuda.device_count()} GPUs are in sight of one process. Start a process for each by "
+            "`accelerate launch` (examples/fsdp), or show it one by CUDA_VISIBLE_DEVICES=0."
+        )
     for tracker in config.report_to:
         if tracker not in get_available_reporting_integrations():
             raise MissingDependencyError(tracker, f"--report-to {tracker}", f"pip install {tracker}")

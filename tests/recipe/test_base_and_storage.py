@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import LlamaModel, PreTrainedTokenizerFast
 
 from inform_demo.errors import CheckpointError, ConfigError, LoadError, MissingDependencyError
@@ -49,6 +51,25 @@ def test_the_chat_template_adds_no_system_prompt_and_ends_with_the_answer(llama,
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "base")
     text = tokenizer.apply_chat_template(TURNS, tokenize=False)
     assert text == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>"
+
+
+def test_marks_that_a_text_could_forge_make_no_chat_template(llama, tmp_path, tokenizer):
+    for template in ("{{ messages[-1]['content'] }}", None):
+        plain = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"[UNK]": 0}, "[UNK]")))
+        plain.chat_template = template
+        plain.save_pretrained(llama)
+        if template is None:
+            (llama / "chat_template.jinja").unlink(missing_ok=True)
+            with pytest.raises(CheckpointError, match="lacks the special tokens"):
+                init_base(tmp_path / "none", str(llama), n_layers=1)
+        else:
+            init_base(tmp_path / "own", str(llama), n_layers=1)
+            assert PreTrainedTokenizerFast.from_pretrained(tmp_path / "own").chat_template == template
+
+
+def test_a_source_that_is_none_cannot_be_exported(tmp_path):
+    with pytest.raises(CheckpointError, match="nowhere"):
+        export_float8(tmp_path / "nowhere", tmp_path / "small")
 
 
 def test_a_base_that_cannot_be_made_says_why(llama, tmp_path):

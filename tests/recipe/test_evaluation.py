@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from inform_demo.cli import main
 from inform_demo.errors import ConfigError, DataError, OutOfMemoryError
 from inform_demo.preference import wilson_interval
 from inform_demo.recipe.evaluation import EvaluationConfig, evaluate
@@ -141,6 +142,30 @@ def test_scores_of_another_model_are_not_taken_over(many, tmp_path):
 
     with pytest.raises(ConfigError, match="Name another file by --scores"):
         evaluate(Other(), config)
+
+
+def test_scores_of_other_weights_of_the_same_name_are_not_taken_over(many, tmp_path):
+    config = EvaluationConfig(data=many, scores=tmp_path / "scores.jsonl", weights={"model.safetensors": "a"})
+    evaluate(CountingScorer(), config)
+    again = CountingScorer(limit=0)
+    evaluate(again, config)
+    with pytest.raises(ConfigError, match="Name another file by --scores"):
+        evaluate(CountingScorer(), replace(config, weights={"model.safetensors": "b"}))
+
+
+def test_a_file_that_holds_no_scores_is_left_as_it_is(many, tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("shopping\nwithout an end", encoding="utf-8")
+    with pytest.raises(ConfigError, match="holds scores of something else"):
+        evaluate(CountingScorer(), EvaluationConfig(data=many, scores=file))
+    assert file.read_text(encoding="utf-8") == "shopping\nwithout an end"
+
+
+def test_where_results_cannot_be_written_nothing_is_scored(many, tmp_path, capsys):
+    for option in ("--output", "--markdown", "--plot", "--scores"):
+        command = ["evaluate", "--data", str(many), option, str(tmp_path / "nowhere" / "file")]
+        assert main(command) == 2
+        assert "there is no folder" in capsys.readouterr().err
 
 
 def test_items_of_about_one_length_share_a_forward(many):

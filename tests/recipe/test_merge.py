@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -16,6 +19,7 @@ from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.recipe import merge
 from inform_demo.recipe.merge import merge_checkpoints
 from inform_demo.recipe.storage import export_float8
+from inform_demo.verification import RECORD
 
 
 @pytest.fixture
@@ -142,6 +146,33 @@ def test_a_merge_that_breaks_off_leaves_nothing_and_can_be_run_again(parents, tm
     (tmp_path / ".merged.partial").mkdir()  # what a kill leaves
     merge_checkpoints(*parents, tmp_path / "merged")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "merged", "second"]
+
+
+@pytest.mark.slow
+def test_a_merge_that_is_killed_leaves_no_checkpoint(parents, tmp_path):
+    script = f"""
+import os, signal
+from pathlib import Path
+from inform_demo.recipe import merge
+average = merge._average
+def killed(name, files, weight):
+    if "layers.1." in name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return average(name, files, weight)
+merge._average = killed
+merge.merge_checkpoints(Path({str(parents[1])!r}), Path({str(parents[0])!r}), Path({str(tmp_path / "merged")!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=300).returncode == -signal.SIGKILL
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".merged.partial", "first", "second"]
+    merge_checkpoints(*parents, tmp_path / "merged")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "merged", "second"]
+
+
+def test_what_is_true_of_a_parent_only_is_not_taken_over(parents, tmp_path):
+    for name in (RECORD, "results.json"):
+        (parents[0] / name).write_text("{}", encoding="utf-8")
+    merged = merge_checkpoints(*parents, tmp_path / "merged")
+    assert not {RECORD, "results.json"} & {file.name for file in merged.iterdir()}
 
 
 def test_the_command_and_its_faults(parents, tmp_path, capsys):

@@ -5,15 +5,20 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
 
-from inform_demo.errors import ConfigError, DataError, MissingDependencyError
+from inform_demo.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
 from inform_demo.modeling import INFORMForSequenceClassification
+from inform_demo.recipe import training
 from inform_demo.recipe.curves import _running_mean, plot_loss_curve
 from inform_demo.recipe.dataset import EncodedPair, collate_pairs
-from inform_demo.recipe.training import PairTrainer, train
+from inform_demo.recipe.training import PairTrainer, last_whole_save, train
 from inform_demo.recipe.training_config import TrainingConfig, build_training_arguments
 from tests.conftest import build_tiny_model
 
@@ -84,6 +89,77 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(config, monkeypatch
     assert losses == pytest.approx(unbroken, abs=1e-6)
     for name, tensor in weights_of(whole).items():
         assert torch.allclose(tensor, resumed[name], rtol=0, atol=1e-6), name
+
+
+def test_a_save_that_a_kill_cut_short_is_passed_over(config):
+    train(config)
+    whole, cut = config.output / "checkpoint-24", config.output / "checkpoint-36"
+    cut.mkdir()
+    shutil.copy(whole / "model.safetensors", cut)  # the weights come first, the state last
+    assert last_whole_save(config.output) == str(whole)
+    folder = train(dataclasses.replace(config, max_steps=36))
+    assert state_of(config)["global_step"] == 36
+    assert (folder / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_goes_on(config):
+    settings = {name: str(value) for name, value in vars(config).items() if name in {"base", "output"}}
+    script = f"""
+import os, signal
+from pathlib import Path
+from inform_demo.recipe.training import PairTrainer, train
+from inform_demo.recipe.training_config import TrainingConfig
+step = PairTrainer.training_step
+def killed_at_16(self, *arguments, **keywords):
+    if self.state.global_step == 16:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *arguments, **keywords)
+PairTrainer.training_step = killed_at_16
+train(TrainingConfig(base=Path({settings["base"]!r}), data=(Path({str(config.data[0])!r}),),
+    output=Path({settings["output"]!r}), max_steps=24, batch_size=4, micro_batch_size=4, learning_rate=3e-3,
+    head_learning_rate=3e-3, warmup_steps=2, holdout_fraction=0, save_steps=12, bf16=False))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=300).returncode == -signal.SIGKILL
+    assert not (config.output / "model").exists()
+    train(config)
+    assert state_of(config)["global_step"] == 24
+
+
+def test_a_run_goes_on_with_its_own_settings_only(config):
+    train(config)
+    changed = dataclasses.replace(config, loss="bt", learning_rate=1e-3, max_steps=30)
+    with pytest.raises(ConfigError, match=r"learning_rate \(was 0.003, is 0.001\); loss \(was scaled_bt, is bt\)"):
+        train(changed)
+    assert state_of(config)["global_step"] == 24
+
+
+def test_the_trainer_is_set_up_before_the_model_is_loaded(config, monkeypatch):
+    """A sharded model is read in one copy only where the process group exists, which the arguments start."""
+    order = []
+    for name in ("build_training_arguments", "_build_model"):
+        monkeypatch.setattr(training, name, recorded(getattr(training, name), name, order))
+    train(config)
+    assert order == ["build_training_arguments", "_build_model"]
+
+
+def recorded(function, name, order):
+    def call(*arguments, **keywords):
+        order.append(name)
+        return function(*arguments, **keywords)
+
+    return call
+
+
+def test_several_gpus_want_a_process_each(config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match="accelerate launch"):
+        build_training_arguments(config, has_holdout=False)
+
+
+def test_a_base_that_is_none_is_named(config, tmp_path):
+    with pytest.raises(CheckpointError, match="nowhere"):
+        train(dataclasses.replace(config, base=tmp_path / "nowhere"))
 
 
 def test_lora_moves_few_weights_and_ends_in_a_plain_checkpoint(config):
@@ -235,6 +311,7 @@ def test_the_best_on_what_is_held_out_is_kept(config):
     [
         {"data": ()},
         {"batch_size": 5, "micro_batch_size": 2},
+        {"batch_size": 4, "micro_batch_size": 0},
         {"holdout_fraction": 1.0},
         {"mix": {"a": -1.0}},
         {"keep_best": True},
@@ -252,3 +329,9 @@ def test_the_curve_is_drawn_and_its_mean_is_unbiased(tmp_path):
     history = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}, {"step": 2, "eval_loss": 1.5, "eval_accuracy": 0.6}]
     plot_loss_curve(history, tmp_path / "sub" / "loss.png")
     assert (tmp_path / "sub" / "loss.png").read_bytes().startswith(PNG)
+
+
+def test_without_matplotlib_the_pip_line_is_given(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingDependencyError, match=r"inform-demo\[train\]"):
+        plot_loss_curve([], tmp_path / "loss.png")
