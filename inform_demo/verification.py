@@ -1,7 +1,8 @@
 """Does a loaded model give the rewards it should? One example, whose rewards are known, is scored and compared.
 
 For INF-ORM-Llama3.1-70B they are the ones in its model card; for any other checkpoint those that were recorded in its
-folder (`inform-demo verify --record`). Knows a Scorer and files; no model.
+folder (`inform-demo verify --record`). A folder without a record may hold the 70B model or another of its shape: giving
+the card's rewards verifies it, and giving others says nothing. Knows a Scorer and files; no model.
 """
 
 from __future__ import annotations
@@ -63,9 +64,36 @@ def verify(scorer: Scorer, config: ModelConfig) -> Verification | None:
     """Score the example and compare; None where no rewards are known for this model."""
     known = known_rewards(config)
     if known is None:
-        return None
+        return _verify_by_shape(scorer, config)
     expected, reference = known
     return Verification(expected, TOLERANCES[scorer.report.precision], score_example(scorer), reference)
+
+
+def _verify_by_shape(scorer: Scorer, config: ModelConfig) -> Verification | None:
+    """A pass or nothing, for a folder that may hold the published model."""
+    if not _has_published_shape(Path(config.source)):
+        return None
+    # The narrow tolerance whatever the precision: within that of nf4, many a model of this shape would pass.
+    reference = f"the model card of {INFORM_70B}, whose shape it has"
+    checked = Verification(PUBLISHED_REWARDS, TOLERANCES["bf16"], score_example(scorer), reference)
+    if checked.passed:
+        return checked
+    logger.warning(
+        "%s has the shape of %s and gives %s on the known example, where that one gives %s. For another model that is "
+        "no fault; `inform-demo verify --model %s --record` writes its own rewards down.",
+        *(config.source, INFORM_70B, checked.rewards, PUBLISHED_REWARDS, config.source),
+    )
+    return None
+
+
+def _has_published_shape(folder: Path) -> bool:
+    from inform_demo.checkpoint import PUBLISHED_70B  # here, as below: it imports torch
+
+    try:
+        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(fields, dict) and all(fields.get(name) == value for name, value in PUBLISHED_70B.items())
 
 
 def load_verified_scorer(config: ModelConfig, tie_band: float, tracker: ProgressTracker | None = None) -> Scorer:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from safetensors.torch import load_file, save_file
 
+from inform_demo.checkpoint import PUBLISHED_70B
 from inform_demo.cli import main
 from inform_demo.config import EMBEDDED_MODEL, INFORM_70B, ModelConfig
 from inform_demo.errors import CheckpointError
@@ -39,6 +41,42 @@ def test_the_tolerances_hold_for_every_precision(precision, capsys):
 def test_the_published_rewards_are_those_of_the_model_card():
     """Literals of the card, and the difference that a port may have on a GPU."""
     assert known_rewards(ModelConfig(model=INFORM_70B)) == ((4.96875, 2.890625), f"the model card of {INFORM_70B}")
+
+
+@pytest.fixture
+def local_70b(tmp_path, monkeypatch):
+    """A function that verifies a folder of the 70B model's shape, by its config and the rewards that it gives."""
+
+    def check(rewards, precision="bf16", **changes):
+        (tmp_path / "config.json").write_text(json.dumps({**PUBLISHED_70B, "model_type": "llama", **changes}))
+        monkeypatch.setattr("inform_demo.verification.score_example", lambda _: rewards)
+        scorer = FakeScorer()
+        scorer._report = replace(scorer.report, precision=precision)
+        return verify(scorer, ModelConfig(model=str(tmp_path)))
+
+    return check
+
+
+def test_the_published_model_in_a_folder_is_known_by_its_rewards(local_70b):
+    verification = local_70b((4.9, 2.95))
+    assert verification is not None
+    assert verification.passed
+    assert "model card of infly/INF-ORM-Llama3.1-70B, whose shape" in verification.reference
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8", "nf4"])
+def test_another_model_of_that_shape_is_no_mismatch(local_70b, caplog, precision):
+    assert local_70b((4.6, 2.9), precision) is None
+    assert "For another model that is no fault" in caplog.text
+    assert "--record" in caplog.text
+
+
+def test_what_is_recorded_or_of_another_shape_is_never_held_to_the_card(local_70b, tmp_path):
+    assert local_70b((4.97, 2.89), num_hidden_layers=79) is None
+    (tmp_path / RECORD).write_text('{"rewards": [1.0, 2.0]}')
+    verification = local_70b((4.97, 2.89))
+    assert verification is not None
+    assert (verification.passed, verification.reference) == (False, RECORD)
 
 
 def test_a_changed_weight_is_found(checkpoint, capsys):

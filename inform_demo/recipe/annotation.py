@@ -77,7 +77,7 @@ class Usage:
     """Tokens paid for.
 
     Attributes:
-        n_estimated: replies among them whose server did not count; see `estimate_tokens`.
+        n_estimated: requests among them that nobody counted: the server does not, or its reply was lost.
     """
 
     tokens_in: int = 0
@@ -105,10 +105,21 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of asking once. No tokens in the usage: the judge never replied."""
+    """What came of asking once.
+
+    Attributes:
+        usage: of the reply; no tokens where the judge never gave one.
+        lost: of requests whose reply never came and may have to be paid for all the same, by what they take at most.
+    """
 
     result: Judgement | Failure
     usage: Usage = Usage()
+    lost: Usage = Usage()
+
+    @property
+    def spent(self) -> Usage:
+        """All that counts against a budget."""
+        return self.usage + self.lost
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,10 @@ class AnnotationConfig:
         data: pairs; a magnitude that they already have is replaced.
         output: the annotated pairs, gzipped where the name ends in .gz; log and report stand beside it.
         concurrency: questions under way at one time.
-        max_tokens_budget, max_cost: bounds for the output, over all runs; a question is asked only if what it may take
-            at most fits in.
-        price_in, price_out: USD a million tokens.
+        max_tokens_budget, max_cost: bounds for the output, over all runs and judges; a question is asked only if what
+            one request for it may take at most fits in. Lost requests count as that much each, but for those that a
+            killed run had under way.
+        price_in, price_out: USD a million tokens; what earlier runs took has this price too.
         drop_conflicts: leave out pairs whose label both orders contradict.
         limit: only the first so many pairs.
     """

@@ -37,7 +37,8 @@ class AnnotationReport:
         magnitudes: how many of the pairs written have each.
         flip_rate: share of the judged pairs where each order preferred another answer; None without any.
         unjudged: pairs left out; a rerun asks for them again.
-        usage, cost_usd: of all runs with this judge and output; the cost is None where no prices are given.
+        usage, cost_usd: of all runs with this output, whoever judged, at this run's prices; the cost is None where no
+            prices are given.
     """
 
     judge: str
@@ -96,7 +97,7 @@ def render_usage(usage: Usage, cost_usd: float | None) -> str:
     """Tokens paid for and their cost, with how far they are a guess."""
     text = f"tokens: {usage.tokens_in:,} in, {usage.tokens_out:,} out"
     if usage.n_estimated:
-        text += f" ({usage.n_estimated} replies estimated at {BYTES_A_TOKEN} bytes a token)"
+        text += f" ({usage.n_estimated} requests estimated at {BYTES_A_TOKEN} bytes a token, lost ones at their most)"
     return text + _cost(cost_usd)
 
 

@@ -1,13 +1,16 @@
 """An LLM judge behind any server that speaks OpenAI's chat completions: one question in, one outcome out.
 
-Retries, back-off, jitter and Retry-After are the openai client's own. Knows the network and what servers refuse; keeps
-no files and counts no budget. Whatever a server says is searched for the key before it goes anywhere.
+Retries, back-off, jitter and Retry-After are the openai client's own; what they may have cost is counted here. Knows
+the network and what servers refuse; keeps no files and no budget. Whatever a server says is searched for the key before
+it goes anywhere.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Self
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from inform_demo.errors import ConfigError, MissingDependencyError
 from inform_demo.recipe.annotation import (
@@ -23,6 +26,11 @@ from inform_demo.recipe.annotation import (
 )
 from inform_demo.recipe.annotation_config import JudgeConfig
 
+if TYPE_CHECKING:
+    from openai import APIStatusError
+
+logger = logging.getLogger(__name__)
+
 # How a server is asked for JSON, strictest first; the last is to ask in words alone.
 FORMATS: tuple[dict[str, Any], ...] = (
     {
@@ -35,10 +43,30 @@ FORMATS: tuple[dict[str, Any], ...] = (
     {},
 )
 
+# OpenAI's reasoning models refuse both: there the first has another name, and the second is always 1.
+_REFUSABLE = ("max_tokens", "temperature")
+
+# Of a proxy that lost patience; the judge behind it may have replied, and been paid for it.
+_GATEWAY_TIMEOUTS = {504, 524}
+
 # A shorter key is a stand-in such as "EMPTY" or "x", and could be part of any word.
 _SHORTEST_SECRET = 8
 _MOST_DETAIL = 300
 _REASONS = {"APITimeoutError": "timeout", "APIConnectionError": "no connection"}
+
+
+@dataclass
+class _Attempts:
+    """What one question took, the client's retries included.
+
+    Attributes:
+        n_payable: requests that were sent and not answered with an error, for which nobody charges.
+    """
+
+    n_payable: int = 0
+
+
+_attempts: ContextVar[_Attempts] = ContextVar("_attempts")
 
 
 class Judge:
@@ -50,15 +78,22 @@ class Judge:
 
     def __init__(self, config: JudgeConfig) -> None:
         try:
-            from openai import AsyncOpenAI
+            from openai import AsyncOpenAI, DefaultAsyncHttpxClient
         except ImportError:
             raise MissingDependencyError("openai", "Annotating", 'pip install "inform-demo[annotate]"') from None
         self._config = config
         self._key = config.read_key()
         self._client = AsyncOpenAI(
-            base_url=config.base_url, api_key=self._key, timeout=config.timeout_s, max_retries=config.retries
+            base_url=config.base_url,
+            api_key=self._key,
+            timeout=config.timeout_s,
+            max_retries=config.retries,
+            http_client=DefaultAsyncHttpxClient(
+                event_hooks={"request": [_count_request], "response": [_discount_error]}
+            ),
         )
         self._format = 0  # the strictest that the server has not been found to refuse
+        self._refused: frozenset[str] = frozenset()  # of _REFUSABLE
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,21 +102,33 @@ class Judge:
         await self._client.close()
 
     async def ask(self, question: Question) -> Outcome:
-        """One outcome, at the price of one reply. A format that the server refuses is not asked for again.
+        """One outcome, and what was lost on the way to it. What the server refuses is not asked for again.
 
         Raises:
             ConfigError: the server says that no question can succeed: key, credit, model or address is wrong.
         """
+        attempts = _Attempts()
+        _attempts.set(attempts)
+        outcome = await self._ask(question)
+        n_lost = attempts.n_payable - (outcome.usage.n_tokens > 0)
+        at_most = estimate_usage(question, self._config.max_reply_tokens)
+        return replace(outcome, lost=sum([at_most] * n_lost, Usage()))
+
+    async def _ask(self, question: Question) -> Outcome:
         from openai import APIStatusError, OpenAIError
 
-        level = self._format
+        level, refused = self._format, self._refused
         while True:
             try:
-                completion = await self._request(question, level)
+                completion = await self._request(question, level, refused)
                 break
             except APIStatusError as error:
                 said = error.response.text or str(error)
                 self._stop_if_hopeless(error.status_code, error.code, said)
+                parameter = _find_refused(error)
+                if parameter and parameter not in refused:
+                    refused |= {parameter}
+                    continue
                 # No two servers word it alike; asking without the format shows whether it was at fault.
                 if error.status_code in {400, 422} and level + 1 < len(FORMATS):
                     level += 1
@@ -89,14 +136,18 @@ class Judge:
                 return self._failure(f"HTTP {error.status_code}", said)
             except (OpenAIError, ValueError) as error:
                 return self._failure(_REASONS.get(type(error).__name__, "broken reply"), str(error.__cause__ or error))
-        self._format = max(self._format, level)
+        if "temperature" in refused - self._refused:
+            logger.warning("The judge takes no temperature of 0: asked again, it may reply otherwise.")
+        self._format, self._refused = max(self._format, level), self._refused | refused
         return self._read(question, completion)
 
-    async def _request(self, question: Question, level: int) -> Any:
-        options: dict[str, Any] = {"messages": question.messages(), **FORMATS[level]}
-        return await self._client.chat.completions.create(
-            model=self._config.model, temperature=0, max_tokens=self._config.max_reply_tokens, **options
-        )
+    async def _request(self, question: Question, level: int, refused: frozenset[str]) -> Any:
+        limit = "max_completion_tokens" if "max_tokens" in refused else "max_tokens"
+        options: dict[str, Any] = {limit: self._config.max_reply_tokens, **FORMATS[level]}
+        if "temperature" not in refused:
+            options["temperature"] = 0
+        messages: Any = question.messages()
+        return await self._client.chat.completions.create(model=self._config.model, messages=messages, **options)
 
     def _stop_if_hopeless(self, status: int, code: str | None, said: str) -> None:
         advice = {
@@ -139,3 +190,31 @@ class Judge:
         if len(self._key) >= _SHORTEST_SECRET:
             text = text.replace(self._key, "[key]")
         return " ".join(text.split())[:_MOST_DETAIL]
+
+
+def _find_refused(error: APIStatusError) -> str | None:
+    """The parameter that a refusal names, where it is one that can be done without."""
+    if error.status_code != 400:
+        return None
+    if error.param:
+        return error.param if error.param in _REFUSABLE else None
+    # Some servers repeat the request they refuse, and so the name of every parameter.
+    if "messages" in error.message:
+        return None
+    return next((name for name in _REFUSABLE if name in error.message), None)
+
+
+async def _count_request(request: Any) -> None:
+    attempts = _attempts.get()
+
+    async def trace(event: str, about: dict[str, Any]) -> None:
+        # Not before: without a connection nothing is sent. CONNECT is for the proxy on the way.
+        if event.endswith("send_request_headers.started") and about["request"].method != b"CONNECT":
+            attempts.n_payable += 1
+
+    request.extensions = {**request.extensions, "trace": trace}
+
+
+async def _discount_error(response: Any) -> None:
+    if not response.is_success and response.status_code not in _GATEWAY_TIMEOUTS:
+        _attempts.get().n_payable -= 1

@@ -33,8 +33,9 @@ class JudgementLog:
     """What one judge has said so far, by a question's key; other judges may share the file.
 
     Attributes:
-        judgements: by key.
-        usage: what all of this judge's replies took, in this run and earlier ones.
+        judgements: by key, of this judge.
+        usage: what asking took, in this run and earlier ones, whoever was asked: another judge has no budget of its
+            own.
 
     Raises:
         DataError: a line is no outcome. A last line without its end is what a killed run leaves: it is dropped.
@@ -65,12 +66,12 @@ class JudgementLog:
         if not isinstance(outcome.result, Judgement):
             said = {"failure": said.pop("reason"), **said}
         row = {"key": question.key, "judge": self._judge, "template_version": TEMPLATE_VERSION, "order": question.order}
-        self._file.write(json.dumps({**row, **said, **asdict(outcome.usage)}).encode() + b"\n")
-        self._count(question.key, outcome)
+        self._file.write(json.dumps({**row, **said, **asdict(outcome.spent)}).encode() + b"\n")
+        self._count(question.key, self._judge, outcome)
 
-    def _count(self, key: str, outcome: Outcome) -> None:
-        self.usage += outcome.usage
-        if isinstance(outcome.result, Judgement):
+    def _count(self, key: str, judge: str, outcome: Outcome) -> None:
+        self.usage += outcome.spent
+        if judge == self._judge and isinstance(outcome.result, Judgement):
             self.judgements[key] = outcome.result
 
     def _read(self) -> None:
@@ -85,8 +86,7 @@ class JudgementLog:
     def _read_line(self, line: bytes, number: int) -> None:
         try:
             row: dict[str, Any] = json.loads(line)
-            if row["judge"] == self._judge:
-                self._count(row["key"], _parse_outcome(row))
+            self._count(row["key"], row["judge"], _parse_outcome(row))
         except (ValueError, TypeError, KeyError):
             fault = "is no line of this log. Remove it, or name another --output"
             raise DataError(fault, str(self.path), number) from None

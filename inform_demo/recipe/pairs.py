@@ -28,6 +28,12 @@ MAGNITUDES = (1, 2, 3)
 Magnitudes = Literal["raw", "remapped"]
 LABEL_OF: dict[Magnitudes, dict[int, int]] = {"raw": {1: 1, 2: 2, 3: 3}, "remapped": {1: 1, 3: 2, 10: 3}}
 
+# What occurs in one of them only gives the file away.
+WAY_OUT: dict[tuple[Magnitudes, float], str] = {
+    ("raw", 10): "; a file with the card's weights 1, 3, 10 wants --magnitudes remapped",
+    ("remapped", 2): "; a file with the labels 1, 2, 3 wants --magnitudes raw",
+}
+
 
 def read_pairs(
     path: Path,
@@ -167,7 +173,8 @@ def _parse_pair(row: dict[str, Any], path: str, number: int, magnitudes: Magnitu
     if isinstance(value, bool) or not isinstance(value, int | float) or value not in labels:
         first, second, third = labels
         expected = f"magnitude must be {first}, {second} or {third}, as {magnitudes} values are"
-        raise DataError(f"{expected}; got {value!r}", path, number)
+        way_out = WAY_OUT.get((magnitudes, value), "") if isinstance(value, int | float) else ""
+        raise DataError(f"{expected}; got {value!r}{way_out}", path, number)
     try:
         chosen = Conversation(parse_messages(row["chosen"]))
         rejected = Conversation(parse_messages(row["rejected"]))

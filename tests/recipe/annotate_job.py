@@ -29,8 +29,8 @@ class Job:
         self.data.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def config(self, judge=None, **changes):
-        patience = {"timeout_s": 5.0, "retries": 1, **(judge or {})}
-        judge = JudgeConfig(model="the-judge", base_url=self.url, **patience)
+        settings = {"model": "the-judge", "timeout_s": 5.0, "retries": 1, **(judge or {})}
+        judge = JudgeConfig(base_url=self.url, **settings)
         return AnnotationConfig(**{"data": self.data, "output": self.output, "judge": judge, **changes})
 
     def run(self, **changes):

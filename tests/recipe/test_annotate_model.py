@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inform_demo.recipe.annotating import annotate
+from inform_demo.recipe.annotating import annotate, load_work
 from inform_demo.recipe.annotation_config import JudgeConfig
 from inform_demo.recipe.base import BASE_WHEEL
 from tests.recipe.annotate_job import magnitudes, wait_until
@@ -71,17 +71,25 @@ def model_url(model_folder, tmp_path_factory):
 
 
 def test_a_real_model_behind_a_real_server(job, model_url, model_folder):
-    """What so small a model says is not asserted: that all it says is accounted for, is."""
-    job.write([row("What is 2 + 2?", "4", "5"), row("Name a colour.", "Blue.", "Seven.")])
-    judge = JudgeConfig(model=str(model_folder), base_url=model_url, timeout_s=60, retries=0, max_reply_tokens=48)
-    report = annotate(replace(job.config(), judge=judge))
+    """So small a model compares nothing, but it repeats a verdict that it is shown, and that is read as its own.
+
+    What it says of the other pairs is not asserted: that all it says is accounted for, is.
+    """
+    shown = row("Which answer is better?", "winner: A, strength: 2", "winner: A, strength: 3")
+    job.write([row("What is 2 + 2?", "4", "5"), shown, row("Name a colour.", "Blue.", "Seven.")])
+    judge = JudgeConfig(model=str(model_folder), base_url=model_url, timeout_s=60, retries=0, max_reply_tokens=64)
+    config = replace(job.config(), judge=judge)
+    report = annotate(config)
     logged = [json.loads(line) for line in job.log.read_text().splitlines()]
-    assert len(logged) == len({line["key"] for line in logged}) == 4
+    by_key = {line["key"]: line for line in logged}
+    assert len(logged) == len(by_key) == 6
     assert all(("winner" in line) != ("failure" in line) for line in logged)
     assert {line.get("failure") for line in logged} <= {None, "unparsable", "cut off"}
-    assert all(line["tokens_in"] > 100 and 0 < line["tokens_out"] <= 48 for line in logged)
+    assert all(line["tokens_in"] > 100 and 0 < line["tokens_out"] <= 64 for line in logged)
     assert report.usage.tokens_in == sum(line["tokens_in"] for line in logged)
     assert report.usage.tokens_out == sum(line["tokens_out"] for line in logged)
     assert report.usage.n_estimated == 0
-    assert report.n_judged + len(report.unjudged) == 2
+    keys = [question.key for question in load_work(config).questions[1]]
+    assert [(by_key[key]["winner"], by_key[key]["strength"]) for key in keys] == [("A", 3), ("A", 2)]  # the last shown
+    assert report.n_judged + len(report.unjudged) == 3
     assert len(magnitudes(job.output)) == report.n_written == report.n_judged

@@ -16,6 +16,7 @@ from inform_demo.recipe.annotating import load_work
 from tests.recipe.annotate_job import PER_QUESTION, ROOT, asked, wait_until
 from tests.recipe.conftest import rows
 from tests.recipe.judge_server import (
+    Reply,
     prefer_longer,
     says,
 )
@@ -53,6 +54,24 @@ def test_a_budget_is_kept_and_a_larger_one_goes_on(job, server, budget, concurre
     assert len(server.bodies) == n_asked
     assert job.run().n_judged == 6
     assert len(server.bodies) == 12
+
+
+def test_another_judge_has_no_budget_of_its_own(job, server):
+    bounds = {"max_tokens_budget": 700, "judge": {"max_reply_tokens": 100}}
+    report = job.run(**bounds)
+    n_asked = len(server.bodies)
+    other = job.run(**{**bounds, "judge": {**bounds["judge"], "model": "another"}})
+    assert (other.judge, other.failures, other.usage) == ("another", {"budget reached": 6}, report.usage)
+    assert len(server.bodies) == n_asked
+
+
+def test_lost_requests_use_the_budget_up(job, server):
+    job.write(rows(1))
+    server.respond = lambda body: Reply(prefer_longer(body).body, is_cut=True)
+    report = job.run(max_tokens_budget=2000, concurrency=1, judge={"retries": 2, "max_reply_tokens": 500})
+    # Three times at most 500 and the prompt: a second question, which might take as much, is not asked.
+    assert len(server.bodies) == 3
+    assert report.usage.n_tokens > 1500
 
 
 def test_a_dry_run_asks_nobody_and_writes_nothing(job, server, capsys):

@@ -9,7 +9,8 @@ import socket
 import pytest
 
 from inform_demo.errors import ConfigError, DataError
-from inform_demo.recipe.annotating import MOST_SILENCE
+from inform_demo.recipe.annotating import MOST_SILENCE, load_work
+from inform_demo.recipe.annotation import Usage, estimate_usage
 from tests.recipe.annotate_job import KEY, magnitudes
 from tests.recipe.conftest import row, rows
 from tests.recipe.judge_server import (
@@ -87,13 +88,21 @@ TRANSIENT = {
     "request timeout": refuses(408),
     "lost in the middle": Reply(judged("A", 1).body, is_cut=True),
     "silence": Reply(is_silent=True),
+    "a proxy's patience": refuses(504),
 }
 
 
-@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
-def test_what_passes_is_tried_again(job, server, fault):
+# Those that the judge may have replied to, unheard; nobody charges for an error.
+LOST = {"lost in the middle", "silence", "a proxy's patience"}
+
+
+@pytest.mark.parametrize(("name", "fault"), TRANSIENT.items(), ids=TRANSIENT)
+def test_what_passes_is_tried_again(job, server, name, fault):
     server.script.append(fault)
-    report = job.run(concurrency=1, judge={"timeout_s": 0.5})
+    report = job.run(concurrency=1, judge={"timeout_s": 0.5, "max_reply_tokens": 5000})
+    at_most = estimate_usage(load_work(job.config()).questions[0][0], 5000)
+    paid = Usage(12 * TOKENS_IN, 12 * TOKENS_OUT)
+    assert report.usage == (paid + at_most if name in LOST else paid)
     assert (report.n_judged, report.unjudged) == (6, ())
     assert len(server.bodies) == 13
     assert server.bodies[0] == server.bodies[1]
@@ -128,7 +137,7 @@ def test_questions_refused_for_their_own_sake_do_not_stop_the_others(job, server
     server.respond = lambda body: refuses(400) if "Too long" in str(body) else prefer_longer(body)
     assert job.run(concurrency=1).failures == {"HTTP 400": MOST_SILENCE}
     n_asked = len(server.bodies)
-    server.respond = lambda body: refuses(400, "no temperature 0 for this model")
+    server.respond = lambda body: refuses(400, "no such answers for this model")
     report = job.run(concurrency=1, output=job.output.with_name("other.jsonl"))
     assert len(server.bodies) == n_asked + 3 * MOST_SILENCE
     assert report.failures == {"HTTP 400": MOST_SILENCE // 2, "not asked": 19 - MOST_SILENCE // 2}
@@ -140,6 +149,7 @@ def test_where_nobody_listens(job):
         job.url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
         report = job.run(judge={"retries": 0})
     assert report.failures == {"no connection": 6}
+    assert report.usage == Usage()  # nothing was sent
 
 
 # What a server refuses, what it is asked with in the end, and how often it refuses meanwhile, one question at a time.
@@ -163,6 +173,59 @@ def test_a_format_that_is_refused_is_refused_once(job, server, refused, accepted
     assert job.run(concurrency=1).n_judged == 6
     assert len(server.bodies) == 12 + n_refusals
     assert [kind(body) for body in server.bodies[n_refusals:]] == [accepted] * 12
+
+
+def refuses_parameter(name, says_param=True):
+    """As OpenAI does; others leave the field out."""
+    message = {
+        "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+        "'max_completion_tokens' instead.",
+        "temperature": "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) "
+        "value is supported.",
+    }[name]
+    error = {"message": message, "type": "invalid_request_error", "param": name, "code": "unsupported"}
+    return Reply({"error": error if says_param else {"message": message}}, 400)
+
+
+@pytest.mark.parametrize("says_param", [True, False])
+@pytest.mark.parametrize("refused", [["max_tokens"], ["temperature"], ["max_tokens", "temperature"]])
+def test_a_parameter_that_is_refused_is_refused_once(job, server, caplog, refused, says_param):
+    def respond(body):
+        named = [name for name in refused if name in body]
+        return refuses_parameter(named[0], says_param) if named else prefer_longer(body)
+
+    server.respond = respond
+    report = job.run(concurrency=1, judge={"max_reply_tokens": 77})
+    assert report.n_judged == 6
+    assert report.usage == Usage(12 * TOKENS_IN, 12 * TOKENS_OUT)
+    assert len(server.bodies) == 12 + len(refused)
+    for body in server.bodies[len(refused) :]:
+        limits = {"max_completion_tokens": 77} if "max_tokens" in refused else {"max_tokens": 77}
+        assert {name: body[name] for name in body if "tokens" in name} == limits
+        assert body.get("temperature") == (None if "temperature" in refused else 0)
+        assert body["response_format"]["type"] == "json_schema"
+    assert caplog.text.count("takes no temperature of 0") == ("temperature" in refused)
+
+
+def test_a_server_that_repeats_what_it_refuses_names_no_parameter(job, server):
+    def respond(body):
+        if "response_format" in body:
+            return refuses(400, f"extra inputs are not permitted: {json.dumps(body)}")
+        return prefer_longer(body)
+
+    server.respond = respond
+    assert job.run(concurrency=1).n_judged == 6
+    assert [body["temperature"] for body in server.bodies] == [0] * len(server.bodies)
+    assert all("max_tokens" in body for body in server.bodies)
+
+
+def test_a_limit_that_is_too_large_under_either_name_is_not_learnt_from(job, server):
+    too_long = refuses(400, "'max_tokens' or 'max_completion_tokens' is too large for this question")
+    server.respond = lambda body: too_long if "Question 2?" in str(body) else prefer_longer(body)
+    assert job.run(concurrency=1).failures == {"HTTP 400": 1}
+    answered = [body for body in server.bodies if "Question 2?" not in str(body)]
+    assert len(answered) == 10
+    assert all("max_tokens" in body for body in answered)
 
 
 def test_a_request_refused_in_every_format_costs_the_others_nothing(job, server):
@@ -198,8 +261,10 @@ def test_a_reply_that_is_no_judgement_has_its_reason(job, server, reply, reason)
     assert report.failures == {reason: 1}
     assert report.n_judged == 5
     assert len(server.bodies) == 12
-    n_paid = 12 if reason != "broken reply" else 11
-    assert (report.usage.tokens_in, report.usage.tokens_out) == (n_paid * TOKENS_IN, n_paid * TOKENS_OUT)
+    at_most = estimate_usage(load_work(job.config()).questions[0][0], 1024)
+    # A broken reply does not say what it cost.
+    last = Usage(TOKENS_IN, TOKENS_OUT) if reason != "broken reply" else at_most
+    assert report.usage == Usage(11 * TOKENS_IN, 11 * TOKENS_OUT) + last
     assert job.run().n_judged == 6
     assert len(server.bodies) == 13
 

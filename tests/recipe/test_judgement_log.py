@@ -46,7 +46,7 @@ def test_the_report_counts_what_it_says():
     assert value["flip_rate"] == pytest.approx(1 / 6)
     assert value["failures"] == {"timeout": 2, "refusal": 1}
     text = render_report(report)
-    for words in ("6 of 9 pairs", "1: 3, 2: 1, 3: 1", "16.7%", "12,345 in", "2 replies estimated", "0.5000 USD"):
+    for words in ("6 of 9 pairs", "1: 3, 2: 1, 3: 1", "16.7%", "12,345 in", "2 requests estimated", "0.5000 USD"):
         assert words in text
     assert "not judged: timeout: 2, refusal: 1" in text
     assert "flip rate: none" in render_report(report_of([], []))
@@ -65,7 +65,8 @@ def test_the_log_is_read_back_as_it_was_written(tmp_path_factory, results, data)
     again = JudgementLog(path, "judge")
     assert (again.judgements, again.usage) == (log.judgements, log.usage)
     assert again.usage == Usage(10 * len(results), len(results))
-    assert JudgementLog(path, "another judge").judgements == {}
+    another = JudgementLog(path, "another judge")
+    assert (another.judgements, another.usage) == ({}, log.usage)  # what is spent is spent, whoever was asked
     # Cut anywhere, as a kill may: whole lines stay, and what is added next starts a line of its own.
     written = path.read_bytes()
     path.write_bytes(written[: data.draw(st.integers(0, len(written)))])
@@ -75,6 +76,14 @@ def test_the_log_is_read_back_as_it_was_written(tmp_path_factory, results, data)
     with torn.appending():
         torn.add(questions_of(pair_of("last", "c", "r"))[0], Outcome(Judgement("B", 1, ""), Usage(10, 1)))
     assert JudgementLog(path, "judge").usage.tokens_in == 10 * (n_whole + 1)
+
+
+def test_what_was_lost_is_logged_with_what_was_used(tmp_path):
+    log = JudgementLog(tmp_path / "log.jsonl", "judge")
+    with log.appending():
+        question = questions_of(pair_of("p", "c", "r"))[0]
+        log.add(question, Outcome(Judgement("A", 1, ""), Usage(10, 1), lost=Usage(20, 30, 2)))
+    assert log.usage == JudgementLog(log.path, "judge").usage == Usage(30, 31, 2)
 
 
 @pytest.mark.parametrize("line", [b"\0\0\0\n", b"[]\n", b"{}\n", b'{"judge": "judge"}\n', b"\xff\n"])

@@ -66,10 +66,21 @@ def test_remapped_magnitudes_are_told_apart_only_by_saying_so(tmp_path):
     remapped = [row(f"p{m}", "a", "b", m) for m in (1, 3, 10)]
     file = write(tmp_path, *map(json.dumps, remapped))
     assert [pair.magnitude for pair in read_pairs(file, magnitudes="remapped")] == [1, 2, 3]
-    with pytest.raises(DataError, match="must be 1, 2 or 3, as raw values are; got 10"):
+    with pytest.raises(
+        DataError, match=r"must be 1, 2 or 3, as raw values are; got 10; .* wants --magnitudes remapped"
+    ):
         list(read_pairs(file))
-    with pytest.raises(DataError, match="must be 1, 3 or 10, as remapped values are; got 2"):
+    with pytest.raises(
+        DataError, match=r"must be 1, 3 or 10, as remapped values are; got 2; .* wants --magnitudes raw"
+    ):
         list(read_pairs(write(tmp_path, json.dumps(row("p", "a", "b", 2))), magnitudes="remapped"))
+
+
+@pytest.mark.parametrize(("value", "magnitudes"), [(7, "raw"), ([10], "raw"), ("10", "raw"), (7, "remapped")])
+def test_no_way_out_is_named_where_the_value_is_in_neither(tmp_path, value, magnitudes):
+    with pytest.raises(DataError, match="magnitude must be") as caught:
+        list(read_pairs(write(tmp_path, json.dumps(row("p", "a", "b", value))), magnitudes=magnitudes))
+    assert "--magnitudes" not in str(caught.value)
 
 
 def test_a_magnitude_may_be_absent_or_anything_where_it_is_not_needed(tmp_path):
