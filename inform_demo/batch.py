@@ -68,11 +68,18 @@ class BatchRun:
         """Seconds that the rest should take at the pace so far."""
         return self.spent_s / len(self.done) * (len(self.rows) - len(self.done)) if self.done else 0.0
 
-    def advance(self, scorer: Scorer, budget_s: float, note_fault: Callable[[InformError], None] | None = None) -> None:
+    def advance(
+        self,
+        scorer: Scorer,
+        budget_s: float,
+        note_fault: Callable[[InformError], None] | None = None,
+        is_ending: Callable[[], bool] = bool,
+    ) -> None:
         """Score rows until `budget_s` has passed or none is left; always at least one.
 
         Args:
             note_fault: called with that of each row that has one, such as to count it.
+            is_ending: asked after each row; where it says so, the rest is left as if the time had passed.
 
         Raises:
             ModelNotReadyError: there is no model; the rows done stay.
@@ -83,10 +90,15 @@ class BatchRun:
                 self.done.append(score_row(scorer, self.rows[len(self.done)], self.columns, len(self.done) + 1))
                 if note_fault and (fault := self.done[-1].fault):
                     note_fault(fault)
-                if time.perf_counter() - began >= budget_s:
+                if time.perf_counter() - began >= budget_s or is_ending():
                     return
         finally:
             self.spent_s += time.perf_counter() - began
+
+    def give_up(self, fault: InformError) -> None:
+        """Give every row that is left this fault, unscored."""
+        while not self.is_finished:
+            self.done.append(_unscored(self.rows[len(self.done)], self.columns, len(self.done) + 1, fault))
 
 
 def score_row(scorer: Scorer, row: Mapping[str, Any], columns: Columns, number: int) -> BatchRow:
@@ -98,11 +110,7 @@ def score_row(scorer: Scorer, row: Mapping[str, Any], columns: Columns, number: 
     try:
         pair = parse_pair(row, columns)
     except InformError as error:
-        prompt, response_a, response_b = (
-            readable(row.get(column)) if column else ""
-            for column in (columns.prompt, columns.response_a, columns.response_b)
-        )
-        return BatchRow(number, prompt, response_a, response_b, fault=error)
+        return _unscored(row, columns, number, error)
     texts = (pair.a.prompt[-1].content, pair.a.response, pair.b.response)
     try:
         comparison = scorer.compare_conversations(pair.a, pair.b)
@@ -111,6 +119,14 @@ def score_row(scorer: Scorer, row: Mapping[str, Any], columns: Columns, number: 
     except InformError as error:
         return BatchRow(number, *texts, pair.label, fault=error)
     return BatchRow(number, *texts, pair.label, comparison)
+
+
+def _unscored(row: Mapping[str, Any], columns: Columns, number: int, fault: InformError) -> BatchRow:
+    prompt, response_a, response_b = (
+        readable(row.get(column)) if column else ""
+        for column in (columns.prompt, columns.response_a, columns.response_b)
+    )
+    return BatchRow(number, prompt, response_a, response_b, fault=fault)
 
 
 def readable(value: object) -> str:

@@ -48,11 +48,11 @@ WEB_GROUND = ["web.metrics"]
 WEB_PLAIN = [
     f"web.{name}"
     for name in (
-        *("logs", "limits", "access", "bodies", "patience", "routes"),
-        *("stopping", "stumbles", "uploads", "gate", "zero"),
+        *("logs", "limits", "access", "bodies", "calls", "patience", "routes", "headers", "shares"),
+        *("stopping", "door", "stumbles", "uploads", "gate", "zero"),
     )
 ]
-WEB_GRADIO = ["web.metering", "web.serving"]
+WEB_GRADIO = ["web.metering", "web.fetching", "web.serving"]
 UI = [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)]
 SERVED = [*WEB_GROUND, *UI[:-1], *WEB_PLAIN, *WEB_GRADIO, UI[-1]]
 

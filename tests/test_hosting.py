@@ -22,6 +22,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from inform_demo.config import ServeConfig
+from inform_demo.web import stopping
+from inform_demo.web.patience import MOST_CONNECTIONS
 from inform_demo.web.uploads import MOST_HELD_BYTES
 from tests.web.conftest import answer, ask
 
@@ -104,6 +106,27 @@ def test_the_image_holds_one_version_of_each_package_and_one_that_the_requiremen
                 assert canonicalize_name(dependency.name) in pinned, dependency
 
 
+def test_the_images_versions_go_together():
+    """Resolved, not installed: what the tests run with is taken as it is where it has the same version."""
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--retries", "1", "--timeout", "20"]
+    command = [*pip, "-r", "requirements.txt", "-c", "constraints.txt"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode and "Retrying (Retry(" in done.stderr:
+        pytest.skip("The package index cannot be reached.")
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_torch_brings_for_cuda_has_one_version_too():
+    """Two of these are exact in the requirements of torch and cuda-toolkit; the rest would be free within a range."""
+    pinned = {canonicalize_name(pin.name) for pin in requirements("constraints.txt")}
+    assert {"cuda-bindings", "cuda-pathfinder", "cuda-toolkit", "nvidia-nvjitlink", "triton"} <= pinned
+    for name in (
+        *("cublas", "cuda-nvrtc", "cuda-runtime", "cudnn-cu13", "cufft", "cufile", "curand", "cusolver"),
+        *("cusparse", "cusparselt-cu13", "nvshmem-cu13", "nvtx"),
+    ):
+        assert f"nvidia-{name}" in pinned, name
+
+
 def test_what_is_copied_is_let_into_the_build(steps):
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert ignored[0] == "*"
@@ -139,9 +162,20 @@ def test_the_services_are_closed_up_and_given_time_to_end():
         assert all(re.fullmatch(r"\d+[mg]", size) for size in sizes.values())
         # Room for the uploads that are let in, and those on their way meanwhile.
         assert int(sizes["/tmp"].rstrip("g")) * 2**30 > 1.5 * MOST_HELD_BYTES  # noqa: S108
+        assert service["ulimits"]["nofile"] > 2 * MOST_CONNECTIONS
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-        assert int(service["stop_grace_period"].rstrip("s")) > ServeConfig().shutdown_s + 10
+        # What the server may take for its end, and five seconds for Gradio's own.
+        ends_s = ServeConfig().shutdown_s + stopping._FAREWELL_S + stopping._FETCH_S + 5
+        assert int(service["stop_grace_period"].rstrip("s")) > ends_s
         assert all(re.fullmatch(r"INFORM_[A-Z_]+", name) for name in service["environment"])
+
+
+def test_the_service_of_the_documentation_is_given_time_and_connections():
+    text = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
+    (unit,) = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
+    assert int(re.search(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)[1]) > 2 * MOST_CONNECTIONS
+    ends_s = ServeConfig().shutdown_s + stopping._FAREWELL_S + stopping._FETCH_S + 5
+    assert int(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[1]) > ends_s
 
 
 @pytest.mark.slow

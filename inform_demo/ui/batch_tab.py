@@ -17,7 +17,7 @@ import pandas as pd
 from inform_demo.batch import BatchRun, summarise
 from inform_demo.batch_files import LABEL_IS_A, Columns, Table, guess_columns, read_table
 from inform_demo.config import ServeConfig
-from inform_demo.errors import InputError
+from inform_demo.errors import InputError, ScoringError
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import LoadReport
 from inform_demo.ui import batch_view, handlers, view
@@ -26,6 +26,8 @@ from inform_demo.ui.batch_jobs import Job, Jobs
 from inform_demo.ui.batch_panel import BatchPanel, build_batch_panel
 from inform_demo.ui.events import (
     ASIDE,
+    IS_ENDING,
+    RESTART_S,
     SCORING,
     Static,
     api_error,
@@ -276,7 +278,8 @@ def _connect_api(slot: ScorerSlot, tie_band: float) -> None:
             if not 0 < len(pairs) <= MOST_API_PAIRS:
                 raise InputError(f"Expected 1 to {MOST_API_PAIRS} pairs a call; got {len(pairs)}.")  # noqa: TRY301
             run = BatchRun(tuple(pairs), Columns("prompt", "response_a", "response_b", "label"))
-            run.advance(slot.get(handlers.LOAD_WAIT_S), float("inf"), count_fault)
+            run.advance(slot.get(handlers.LOAD_WAIT_S), float("inf"), count_fault, IS_ENDING.get())
+            run.give_up(ScoringError(ENGLISH.page.stopping.format(seconds=RESTART_S)))
         except Exception as error:
             raise api_error(error, ENGLISH) from None
         return {"rows": [row_values(row) for row in run.done], "summary": vars(summarise(run.done, tie_band))}

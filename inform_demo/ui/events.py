@@ -39,6 +39,12 @@ I18N = gr.I18n(
 # Whether the log may hold what visitors give, for the request that is being answered.
 LOG_TEXTS: ContextVar[bool] = ContextVar("log_texts", default=False)
 
+# Whether the server is about to end, and an answer of many parts should be given as far as it is.
+IS_ENDING: ContextVar[Callable[[], bool]] = ContextVar("is_ending", default=bool)
+
+# A restart with the embedded model takes seconds; with 70B from a warm disk, minutes.
+RESTART_S = 60
+
 # What a visitor gave is checked by the page, which says what is wrong with it in their language already.
 SAID_BY_THE_PAGE = {InputError, EmptyTextError, InvalidTextError}
 

@@ -26,11 +26,12 @@ from inform_demo.web.logs import configure_logging
 from inform_demo.web.metering import MeteredScorer
 from inform_demo.web.serving import launch
 from inform_demo.web.stopping import Stopping
+from inform_demo.web.uploads import claim_folder
 from inform_demo.web.zero import build_gpu_call
 
 __all__ = ["build_demo", "launch", "serve"]
 
-# How often files of visitors are looked for that nobody has taken, and how old they may get.
+# How often files of visitors are looked for that nobody has taken, and how old they may get: by Gradio, and by us.
 _DELETE_UPLOADS_S = (600, 3600)
 
 _POLL_S = 1.0
@@ -82,6 +83,7 @@ def build_demo(slot: ScorerSlot, config: ServeConfig, model: str = ENGLISH.page.
         config: queue length and tie band.
         model: the model's name while there is no report of it.
     """
+    claim_folder()
     demo: gr.Blocks = gr.Blocks(title=ENGLISH.page.title, analytics_enabled=False, delete_cache=_DELETE_UPLOADS_S)
     demo.slot = slot  # type: ignore[attr-defined] # `launch` asks it whether the model is there
     with demo:

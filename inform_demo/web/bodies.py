@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -17,15 +18,22 @@ from starlette.types import Message, Receive
 # Sixteen answers of a million characters: more than any limit of tokens lets through.
 MOST_JSON_BYTES = 20_000_000
 
+# Far more than a request that asks for nothing to be computed has to say.
+MOST_SMALL_BYTES = 64 * 1024
+
 # Far deeper than any request of the page or of the API; far less than what makes a parser recurse too deep.
 MOST_DEPTH = 64
+
+# Texts, brackets and commas: more than a batch of 200 long conversations has, and few enough to be looked at one by one
+# between two requests of others.
+MOST_PARTS = 200_000
 
 # A stalled client is let go after the first; one that drips, after the second.
 PAUSE_S = 20.0
 WHOLE_S = 180.0
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_BRACKET = re.compile(rb"[\[\]{}]")
+# A text is one match, and what it begins is never given up again: else a text of many escapes takes memory for each.
+_PART = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
 
 
 def parse_json(body: bytes) -> Any:
@@ -36,27 +44,33 @@ def parse_json(body: bytes) -> Any:
         return None
 
 
-def count_pairs(call: Any) -> int:
-    """The pairs of a call of /batch, in any form that programs send it in; 1 for a call of anything else."""
-    if not isinstance(call, dict):
-        return 1
-    data = call.get("data")
-    pairs = data[0] if isinstance(data, list) and data else call.get("pairs")
-    return max(1, len(pairs)) if isinstance(pairs, list) and all(isinstance(pair, dict) for pair in pairs) else 1
-
-
 class BodyError(HTTPException):
     """A body that is too large, too slow or too deep; Starlette and the gate both answer it with its status."""
 
 
 def json_depth(data: bytes) -> int:
-    """How deep arrays and objects of a JSON text are nested, without parsing it; brackets in strings do not count."""
-    if data.count(b"[") + data.count(b"{") <= MOST_DEPTH:
-        return 0  # it cannot be deeper: the usual case costs two scans in C
+    """How deep arrays and objects of a JSON text are nested, without parsing it; brackets in strings do not count.
+
+    Looks no further than it has to: one more than `MOST_DEPTH` is whatever is deeper.
+
+    Raises:
+        BodyError: 400 where there are more than `MOST_PARTS`.
+    """
+    n_opened = data.count(b"[") + data.count(b"{")
+    if n_opened <= MOST_DEPTH and n_opened + data.count(b",") <= MOST_PARTS // 4:
+        return 0  # it can be neither deep nor in many parts: the usual case costs three scans in C
     depth = deepest = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", data)):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
+    for n_parts, part in enumerate(_PART.finditer(data), 1):
+        if n_parts > MOST_PARTS:
+            raise BodyError(400, f"The JSON has more than {MOST_PARTS:,} texts, brackets and commas.")
+        first = data[part.start()]
+        if first in b"[{":
+            depth += 1
+            if depth > MOST_DEPTH:
+                return depth
+            deepest = max(deepest, depth)
+        elif first in b"]}":
+            depth -= 1
     return deepest
 
 
@@ -90,20 +104,33 @@ class BoundedReceive:
         return message
 
 
-async def read_json(receive: Receive) -> tuple[bytes, Receive]:
+async def read_json(
+    receive: Receive, most_bytes: int | None = None, hold: Callable[[int], None] | None = None
+) -> tuple[bytes, Receive]:
     """A whole body that is to be JSON, and a `receive` that gives it again.
 
+    Args:
+        receive: where it comes from.
+        most_bytes: `MOST_JSON_BYTES` without it.
+        hold: is told of bytes before they are kept, and may refuse.
+
     Raises:
-        BodyError: 400 where it is nested too deep, 408 or 413.
+        BodyError: 400 where it is nested too deep, has too many parts or is no UTF-8, 408 or 413.
     """
-    bounded = BoundedReceive(receive, MOST_JSON_BYTES)
-    chunks = []
+    bounded = BoundedReceive(receive, MOST_JSON_BYTES if most_bytes is None else most_bytes)
+    kept = bytearray()  # in pieces, bytes that come one by one would take forty times their room
     while True:
         message = await bounded()
-        chunks.append(message.get("body", b""))
+        piece = message.get("body", b"")
+        if hold:
+            hold(len(piece))
+        kept += piece
         if not message.get("more_body", False):
             break
-    body = b"".join(chunks)
+    body = bytes(kept)
+    # Python's parser would guess other encodings, in which a bracket looks like part of a text here.
+    if not json.detect_encoding(body).startswith("utf-8"):
+        raise BodyError(400, "Expected JSON in UTF-8.")
     if json_depth(body) > MOST_DEPTH:
         raise BodyError(400, f"The JSON is nested deeper than {MOST_DEPTH} levels.")
     given = False

@@ -48,14 +48,24 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for a person; ends with the request it belongs to."""
+    """A line for a person; ends with the request it belongs to.
+
+    Only a record begins at the margin, and what cannot be printed is spelled out: a path or a message that holds line
+    breaks or escape sequences, because a client sent them, can be taken for no other record.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""
         given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        told = "".join(f" {name}={value}" for name, value in given.items())
+        told = "".join(f" {name}={_printable(str(value))}" for name, value in given.items())
         request_id = REQUEST_ID.get()
-        return f"{super().format(record)}{told}{f' request_id={request_id}' if request_id else ''}"
+        lines = "\n  ".join(_printable(line) for line in super().format(record).split("\n"))
+        return f"{lines}{told}{f' request_id={request_id}' if request_id else ''}"
+
+
+def _printable(text: str) -> str:
+    """The text with whatever is no character to be seen, line breaks included, as Python would write it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def configure_logging(log_format: str, level: int = logging.INFO) -> None:

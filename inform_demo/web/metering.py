@@ -5,17 +5,23 @@ Knows Gradio's events and queue, in one place because some of it is not public; 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import gradio as gr
 from gradio.context import LocalContext
+from gradio.queueing import Event
+from gradio.server_messages import ProcessCompletedMessage
+from gradio.utils import error_payload
 
 from inform_demo.types import Comparison, Conversation, LoadReport, Reward, RewardTrace, Scorer
-from inform_demo.ui.events import LOG_TEXTS, SCORING, texts_of
+from inform_demo.ui.events import IS_ENDING, LOG_TEXTS, RESTART_S, SCORING, texts_of
+from inform_demo.ui.texts import Texts, resolve_texts
 from inform_demo.web import metrics
 from inform_demo.web.access import visitor_of
 from inform_demo.web.logs import REQUEST_ID
@@ -25,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 # Of the time an event takes: heavy enough for the last ones to count, light enough for one long batch step not to.
 _WEIGHT = 0.2
+
+# How often it is looked whether the server ends.
+_TICK_S = 0.1
 
 
 class QueueView:
@@ -61,9 +70,43 @@ class QueueView:
         event = self._queue.event_ids_to_events.get(event_id or "")
         return time.monotonic() - event.enqueue_time if event else 0.0
 
+    @asynccontextmanager
+    async def taking_leave(self, stopping: Stopping) -> AsyncIterator[None]:
+        """While the server lives, on its own loop: words for those whom its end leaves without an answer."""
+        task = asyncio.create_task(self._take_leave(stopping))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _take_leave(self, stopping: Stopping) -> None:
+        while not stopping.is_over:
+            await asyncio.sleep(_TICK_S)
+            if stopping.is_overdue:
+                async with self._queue.delete_lock:
+                    for line in self._queue.event_queue_per_concurrency_id.values():
+                        self._turn_away(line.queue)
+                        line.queue.clear()
+        self._turn_away(event for job in self._queue.active_jobs if job for event in job)
+
+    def _turn_away(self, events: Iterable[Event]) -> None:
+        """The answer that these get instead of the one that was to come."""
+        for event in events:
+            words = _restart_words(resolve_texts(event.request.headers.get("accept-language")))
+            output = error_payload(gr.Error(words, print_exception=False), show_error=False)
+            self._queue.send_message(event, ProcessCompletedMessage(output=output, success=False))
+            event.alive = False  # a second answer would be sent to nobody
+            metrics.REFUSED.labels(reason="stopping").inc()
+
     def note(self, took_s: float) -> None:
         """Remember how long an event took."""
         self._mean_s += _WEIGHT * (took_s - self._mean_s)
+
+
+def _restart_words(t: Texts) -> str:
+    return t.page.stopping.format(seconds=RESTART_S)
 
 
 def meter(demo: gr.Blocks, view: QueueView, stopping: Stopping, log_texts: bool) -> None:
@@ -82,8 +125,9 @@ def _metered(
         headers = getattr(request, "headers", None) or {}
         REQUEST_ID.set(headers.get("x-request-id", ""))
         LOG_TEXTS.set(log_texts)
+        IS_ENDING.set(lambda: stopping.is_overdue)
         if stopping.is_overdue:
-            raise gr.Error(texts_of(request).page.stopping.format(seconds=60), print_exception=False)
+            raise gr.Error(_restart_words(texts_of(request)), print_exception=False)
         waited_s, began = view.waited_s(LocalContext.event_id.get(None)), time.monotonic()
         metrics.REQUESTS.labels(event=name).inc()
         metrics.WAIT.observe(waited_s)

@@ -7,6 +7,7 @@ Knows paths only.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from urllib.parse import unquote
 
@@ -21,6 +22,9 @@ _API = {
 }
 _FILE = "file="
 
+# No address of the page has such a character, and Gradio fails over some.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 
 class Kind(StrEnum):
     """What a request is for."""
@@ -30,12 +34,13 @@ class Kind(StrEnum):
     ASIDE = "aside"  # answered without the line: token counts, exports, the state of the model
     AGENT = "agent"  # MCP: whether it scores is in its body
     LOGIN = "login"
+    NOTE = "note"  # any other POST: says something, such as that a request is given up, and asks for nothing
     OTHER = "other"
 
 
 def is_served(path: str, mcp: bool) -> bool:
     """Whether the path is one of the page, of its API or, with `mcp`, of the tools for agents."""
-    if ".." in unquote(path).replace("\\", "/").split("/") or "\0" in path:
+    if ".." in unquote(path).replace("\\", "/").split("/") or _CONTROL.search(path):
         return False
     first, _, rest = path.lstrip("/").partition("/")
     if first != "gradio_api":
@@ -58,5 +63,5 @@ def kind_of(method: str, path: str) -> Kind:
     name = rest.split("/")[0]
     kinds = {"call": Kind.SCORE, "run": Kind.ASIDE, "upload": Kind.UPLOAD, "mcp": Kind.AGENT}
     if first != "gradio_api":
-        return Kind.OTHER
-    return Kind.SCORE if rest == "queue/join" else kinds.get(name, Kind.OTHER)
+        return Kind.NOTE
+    return Kind.SCORE if rest == "queue/join" else kinds.get(name, Kind.NOTE)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +25,20 @@ from inform_demo.ui.texts import LANGUAGES, flatten
 from inform_demo.ui.theme import build_theme
 from inform_demo.web import metrics
 from inform_demo.web.access import check_sign_in, password_check, proxies_of
-from inform_demo.web.gate import Door, Gate
+from inform_demo.web.door import Door, build_limits
+from inform_demo.web.fetching import forbid_fetching
+from inform_demo.web.gate import Gate
 from inform_demo.web.metering import QueueView, meter
 from inform_demo.web.patience import harden
+from inform_demo.web.routes import Kind
 from inform_demo.web.stopping import Stopping
+from inform_demo.web.uploads import sweeping
 
 _UI = Path(ui.__file__).parent
 _HERE = Path(__file__).parent
 
+# How often the folder of uploads is swept, and from which age on, where the page does not say it.
+_SWEEP_S = (600, 3600)
 
 # Pages that keep their last result on the server; whoever comes after that costs the one not used for longest its own.
 MOST_SESSIONS = 500
@@ -85,6 +93,7 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
         ConfigError: the sign-in that is asked for is not to be had here.
     """
     check_sign_in(config)
+    forbid_fetching()
     # Where uvicorn, which Gradio starts without a way to configure it, reads whom to believe.
     os.environ["FORWARDED_ALLOW_IPS"] = proxies_of(config)
     stopping = stopping or Stopping()
@@ -94,12 +103,18 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
     metrics.watch(view.length, lambda: slot.status().readiness == "ready")
     uploads = lambda: Path(demo.app.uploaded_file_dir)  # noqa: E731 - there is no app before the page is served
     door = Door(config, slot.status, view.length, view.held_by, view.wait_s, uploads, stopping)
-    middleware = {"middleware": [Middleware(Gate, door=door)]}
+
+    @asynccontextmanager
+    async def living(app: Any) -> AsyncIterator[None]:
+        async with sweeping(uploads, *(demo.delete_cache or _SWEEP_S)), view.taking_leave(stopping):
+            yield
+
+    app_kwargs = {"middleware": [Middleware(Gate, door=door)], "lifespan": living}
     block = not options.pop("prevent_thread_lock", False)
     if block:
         stopping.listen()
-    _, url, _ = demo.launch(**launch_options(config), app_kwargs=middleware, prevent_thread_lock=True, **options)
-    harden(demo.server)
+    _, url, _ = demo.launch(**launch_options(config), app_kwargs=app_kwargs, prevent_thread_lock=True, **options)
+    harden(demo.server, is_limited=Kind.SCORE in build_limits(config), proxies=proxies_of(config))
     if block:
         stopping.wait(view.is_busy, view.is_undelivered, lambda: demo.close(verbose=False))
     return str(url)

@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _TICK_S = 0.1
 
-# After the bound, those who still wait are told at once, which takes this long at most.
-_FAREWELL_S = 3.0
+# After the bound, those who still wait are told at once, and what is being computed may take this long to be ready.
+_FAREWELL_S = 5.0
 
 # What was computed last is still being fetched.
 _FETCH_S = 2.0
@@ -31,13 +31,15 @@ class Stopping:
 
     Attributes:
         is_asked: no new work is taken on.
-        is_overdue: work that has not begun is answered with words instead.
+        is_overdue: work that has not begun is answered with words instead, and a batch hands over what it has.
+        is_over: so is what was not ready even so.
     """
 
     def __init__(self, patience_s: float = 30.0) -> None:
         self.patience_s = patience_s
         self.is_asked = False
         self.is_overdue = False
+        self.is_over = False
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.is_asked = True
@@ -58,6 +60,7 @@ class Stopping:
         self._drain(is_busy, self.patience_s)
         self.is_overdue = True
         self._drain(is_busy, _FAREWELL_S)
+        self.is_over = True
         self._drain(is_undelivered, _FETCH_S)
         close()
         logger.info("Stopped after %.1f s.", time.monotonic() - began)

@@ -49,7 +49,8 @@ async def serve_or_refuse(app: ASGIApp, scope: Scope, receive: Receive, send: Se
 
 
 def _is_stumble(error: Exception) -> bool:
-    return isinstance(error, _STUMBLES) or type(error).__module__.startswith("gradio.")
+    # Gradio makes addresses of what it is sent, and httpx refuses some.
+    return isinstance(error, _STUMBLES) or type(error).__module__.split(".")[0] in {"gradio", "httpx"}
 
 
 def _log(scope: Scope, error: BaseException) -> None:

@@ -26,7 +26,8 @@ from inform_demo.slot import SlotStatus
 from inform_demo.ui.texts import CHINESE
 from inform_demo.web import limits, zero
 from inform_demo.web.access import check_sign_in, password_check, proxies_of, signed_in_user, visitor_of
-from inform_demo.web.gate import Door, Gate
+from inform_demo.web.door import Door
+from inform_demo.web.gate import Gate
 from inform_demo.web.limits import Buckets
 from inform_demo.web.stopping import Stopping
 from tests.doubles import FakeScorer
@@ -244,7 +245,7 @@ def test_who_has_many_requests_on_their_way_holds_places_with_them_and_where_nob
         for task in stalled:
             task.cancel()
         await asyncio.gather(*stalled, return_exceptions=True)
-        assert not guarded._joining
+        assert (guarded._joining.total, guarded._open.total, guarded._read_bytes.total) == (0, 0, 0)
         return sent
 
     assert asyncio.run(crowd())[0] == 429

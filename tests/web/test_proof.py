@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -11,6 +13,8 @@ from inform_demo.errors import InformError
 from inform_demo.ui.handlers import parse_conversation
 from inform_demo.ui.texts import ENGLISH
 from tests.web.conftest import ROOT
+
+CHROMIUM = any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
 
 
 def test_a_number_of_thousands_of_digits_is_a_named_fault():
@@ -23,6 +27,18 @@ def test_a_number_of_thousands_of_digits_is_a_named_fault():
     ("script", "options", "words"),
     [
         ("fuzz_inputs.py", ["--inputs", "1000"], "no crash and no hang"),
+        pytest.param(
+            "fuzz_inputs.py",
+            ["--kind", "share-links", "--inputs", "30"],
+            "no crash and no hang",
+            marks=[pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed.")],
+        ),
+        pytest.param(
+            "fuzz_api.py",
+            ["--requests", "20"],
+            "- 0 findings\n- the server is still ready",
+            marks=pytest.mark.skipif(find_spec("schemathesis") is None, reason="schemathesis is not installed."),
+        ),
         ("bench_load.py", ["--clients", "4", "--minutes", "0.05"], "| lost or crossed | 0 |"),
     ],
 )

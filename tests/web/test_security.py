@@ -135,13 +135,13 @@ def test_an_upload_is_a_table_of_bounded_size_or_leaves_no_trace(url, demo):
     assert taken.status_code == 200
     folder = Path(demo.app.uploaded_file_dir)
     assert Path(taken.json()[0]).is_file()
-    before = set(folder.rglob("*.*"))
+    before = {file for file in folder.rglob("*") if file.is_file()}
     for name in ("page.html", "script.svg", "pairs.csv.exe", "pairs", "../../up.py"):
         response = upload(url, name, b"<script>alert(1)</script>" + name.encode())
         assert response.status_code in {400, 415}, name
     big = upload(url, "big.csv", b"x" * (MOST_BYTES + 1))
     assert big.status_code == 413
-    assert set(folder.rglob("*.*")) == before
+    assert {file for file in folder.rglob("*") if file.is_file()} == before
     Path(taken.json()[0]).unlink()
 
 
@@ -284,12 +284,6 @@ def test_a_body_that_stalls_is_let_go(url, monkeypatch, path, content_type, begu
     received, took_s = talk(url, head.encode() + begun)
     assert received.startswith(b"HTTP/1.1 408")
     assert took_s < 8
-
-
-def test_a_head_that_is_too_large_is_refused(url):
-    assert httpx.get(url, headers={"X-Large": "x" * 20_000}).status_code == 200
-    received, _ = talk(url, b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 100_000)
-    assert received.startswith(b"HTTP/1.1 4")
 
 
 def test_every_answer_carries_the_headers(url):

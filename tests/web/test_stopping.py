@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from inform_demo.ui.texts import LANGUAGES
+from inform_demo.web import stopping
 from tests.web.conftest import answer, ask
 
 
@@ -44,6 +47,49 @@ def test_after_the_bound_those_who_wait_are_answered_with_words(start):
     assert sum("event: error" in text and "restarted" in text for text in texts) == 2
     process.communicate(timeout=15)
     assert process.returncode == 0
+
+
+def test_an_answer_that_outlasts_the_bound_is_given_up_in_words_and_the_others_at_once(start):
+    process, url = start(FAKE_DELAY_S="60", INFORM_SHUTDOWN_S="0.5")
+    asked = [ask(url, headers={"Accept-Language": language}) for language in ("en", "en", "zh")]
+    began = time.monotonic()
+
+    def told(each):
+        return answer(url, each), time.monotonic() - began
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(told, each) for each in asked]
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        (running, running_s), (waiting, waiting_s), (chinese, chinese_s) = (each.result(timeout=30) for each in answers)
+    assert all("event: error" in text for text in (running, waiting, chinese))
+    assert "restarted" in running
+    assert "restarted" in waiting
+    assert LANGUAGES["zh"].page.stopping.format(seconds=60) in json.loads(chinese.partition("data: ")[2])["error"]
+    assert max(waiting_s, chinese_s) < 0.8 + stopping._FAREWELL_S < running_s
+    assert process.wait(timeout=15) == 0
+
+
+def test_a_long_batch_hands_over_the_pairs_that_it_has(start):
+    process, url = start(FAKE_DELAY_S="0.5", INFORM_SHUTDOWN_S="1")
+    pairs = [{"prompt": f"p{i}", "response_a": "one two", "response_b": "one"} for i in range(200)]
+    batch = httpx.post(f"{url}gradio_api/call/batch", json={"data": [pairs]}).json()["event_id"]
+    waiting = ask(url)
+    with ThreadPoolExecutor(1) as pool:
+        later = pool.submit(answer, url, waiting)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        text = httpx.get(f"{url}gradio_api/call/batch/{batch}", timeout=30).text
+        assert "restarted" in later.result(timeout=30)
+    assert "event: complete" in text
+    (result,) = json.loads(text.partition("data: ")[2])
+    assert [row["prompt"] for row in result["rows"]] == [f"p{i}" for i in range(200)]
+    scored = [row for row in result["rows"] if not row["error"]]
+    assert 2 <= len(scored) < 20
+    assert result["rows"][: len(scored)] == scored
+    assert all("restarted" in row["error"] for row in result["rows"][len(scored) :])
+    assert (result["summary"]["n_scored"], result["summary"]["n_failed"]) == (len(scored), 200 - len(scored))
+    assert process.wait(timeout=15) == 0
 
 
 def test_a_second_signal_ends_it_at_once(start):

@@ -37,6 +37,8 @@ class PageTexts:
     text_kept: str
     unexpected: str
     too_many_requests: str
+    too_many_open: str
+    bodies_full: str
     queue_full: str
     stopping: str
     sign_in: str
@@ -94,6 +96,8 @@ ENGLISH = PageTexts(
     text_kept="Your text is kept.",
     unexpected="Something went wrong on the server; its log says what. Your text is kept: you can try again.",
     too_many_requests="You ask faster than this page may answer one visitor. Come back in {seconds} s. Your text is kept.",
+    too_many_open="{count} requests from your network are open at once, as many as this page holds for one visitor. Close other tabs of it, or come back in {seconds} s. Your text is kept.",
+    bodies_full="The server is reading as much as it can hold. Come back in {seconds} s. Your text is kept.",
     queue_full="All {count} places in the queue are taken. Come back in about {seconds} s. Your text is kept.",
     stopping="The server is being restarted. Come back in about {seconds} s. Your text is kept.",
     sign_in="Sign in with Hugging Face first: the button is at the top of the page. Your text is kept.",
@@ -152,6 +156,8 @@ CHINESE = PageTexts(
     text_kept="您的文字已保留。",
     unexpected="服务器出错，原因已记入日志。您的文字已保留，可以重试。",
     too_many_requests="您的请求过于频繁。请在 {seconds} 秒后再试。您的文字已保留。",
+    too_many_open="您的网络同时有 {count} 个请求未完成，已达到本页面为一位访客保留的上限。请关闭其他标签页，或在 {seconds} 秒后再试。您的文字已保留。",
+    bodies_full="服务器正在接收的内容已达到上限。请在 {seconds} 秒后再试。您的文字已保留。",
     queue_full="队列的 {count} 个位置已满。请在约 {seconds} 秒后再试。您的文字已保留。",
     stopping="服务器正在重启。请在约 {seconds} 秒后再试。您的文字已保留。",
     sign_in="请先用 Hugging Face 登录：按钮在页面顶部。您的文字已保留。",
