@@ -26,7 +26,7 @@ def test_a_number_of_thousands_of_digits_is_a_named_fault():
 @pytest.mark.parametrize(
     ("script", "options", "words"),
     [
-        ("fuzz_inputs.py", ["--inputs", "1000"], "no crash and no hang"),
+        ("fuzz_inputs.py", ["--inputs", "900"], "no crash and no hang"),
         pytest.param(
             "fuzz_inputs.py",
             ["--kind", "share-links", "--inputs", "30"],
