@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import HUGGING_FACE
+from inform_demo.ui.events import RESTART_S
 from inform_demo.ui.texts import Texts, resolve_texts
 from inform_demo.ui.texts.faults import hide_paths
 from inform_demo.web import metrics
@@ -49,9 +50,6 @@ MOST_REQUESTS_OF_ONE = MOST_CONNECTIONS // 10
 
 # What is held by requests is free again when some of them end.
 _CROWD_S = 5
-
-# A restart with the embedded model takes seconds; with 70B from a warm disk, minutes.
-_RESTART_S = 60
 
 # Uploads that nobody came back for are looked for this often.
 _UPLOADS_S = 600
@@ -251,7 +249,7 @@ class Gate:
     def _check_place(self, kind: Kind, scope: Scope, t: Texts, counted: bool = False) -> None:
         config = self._door.config
         if self._door.stopping.is_asked:
-            raise RefusedError(503, "stopping", t.page.stopping.format(seconds=_RESTART_S), _RESTART_S)
+            raise RefusedError(503, "stopping", t.page.stopping.format(seconds=RESTART_S), RESTART_S)
         if config.auth == HUGGING_FACE and signed_in_user(scope) is None:
             raise RefusedError(401, "sign_in", t.page.sign_in)
         if kind is Kind.SCORE and self._door.queue_length() >= config.max_queue:
