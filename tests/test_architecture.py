@@ -52,7 +52,7 @@ WEB_PLAIN = [
         *("stopping", "door", "stumbles", "uploads", "gate", "zero"),
     )
 ]
-WEB_GRADIO = ["web.metering", "web.fetching", "web.serving"]
+WEB_GRADIO = ["web.metering", "web.fetching", "web.fitting", "web.serving"]
 UI = [f"ui.{name}" for name in (*UI_TEXTS, *UI_PLAIN, *UI_GRADIO)]
 SERVED = [*WEB_GROUND, *UI[:-1], *WEB_PLAIN, *WEB_GRADIO, UI[-1]]
 

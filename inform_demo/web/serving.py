@@ -27,6 +27,7 @@ from inform_demo.web import metrics
 from inform_demo.web.access import check_sign_in, password_check, proxies_of
 from inform_demo.web.door import Door, build_limits
 from inform_demo.web.fetching import forbid_fetching
+from inform_demo.web.fitting import refuse_unfit
 from inform_demo.web.gate import Gate
 from inform_demo.web.metering import QueueView, meter
 from inform_demo.web.patience import harden
@@ -94,6 +95,7 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
     """
     check_sign_in(config)
     forbid_fetching()
+    refuse_unfit(demo)
     # Where uvicorn, which Gradio starts without a way to configure it, reads whom to believe.
     os.environ["FORWARDED_ALLOW_IPS"] = proxies_of(config)
     stopping = stopping or Stopping()

@@ -35,6 +35,19 @@ def test_a_request_that_does_not_fit_is_refused_in_one_line_of_the_log(serve, ca
     assert "event: complete" in answer(url, ask(url))
 
 
+def test_arguments_that_do_not_fit_are_no_fault_of_the_server(serve, caplog, capfd):
+    url = serve()
+    direct = httpx.post(f"{url}gradio_api/run/any", json={"data": [], "fn_index": 0})
+    assert direct.status_code == 400
+    assert "openapi.json" in direct.json()["error"]
+    queued = httpx.post(f"{url}gradio_api/call/compare", json={"data": ["a secret"]})
+    assert "openapi.json" in answer(url, queued)
+    assert "Traceback" not in capfd.readouterr().err
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["A request did not fit."] * 2
+    assert "a secret" not in repr([vars(record) for record in caplog.records])
+
+
 def test_an_event_that_there_is_not_ends_its_stream(serve, caplog):
     response = httpx.get(f"{serve()}gradio_api/call/compare/nothing")
     assert response.text.startswith("event: error\n")
