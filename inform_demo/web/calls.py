@@ -16,10 +16,14 @@ _FILE_TYPE = "gradio.FileData"
 _MOST_PATH_CHARACTERS = 4096
 
 
-def count_comparisons(call: Any) -> int:
+def count_comparisons(call: Any, ranking: int | None = None) -> int:
     """What a call costs, in any form that the page and programs send it in; what cannot be told costs one.
 
     Each pair of a batch is a comparison, and so are two answers of a ranking: that many are computed.
+
+    Args:
+        call: the JSON.
+        ranking: the number of the page's function that ranks; its arguments begin with how many answers are in use.
     """
     if not isinstance(call, dict):
         return 1
@@ -28,7 +32,9 @@ def count_comparisons(call: Any) -> int:
     first = given[0] if given else call.get("pairs")
     if isinstance(first, list) and all(isinstance(pair, dict) for pair in first):
         return max(1, len(first))
-    if isinstance(first, int | float):  # the page's ranking begins with how many of its fields are in use
+    if isinstance(first, int | float):
+        if call.get("fn_index") != ranking:
+            return 1
         n_answers = int(min(first, len(given) - 3)) if first >= 0 else 0  # neither, where it is no number at all
     else:
         answers = given[1] if len(given) > 1 else call.get("responses")

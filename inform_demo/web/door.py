@@ -28,6 +28,7 @@ class Door:
         queue_length: how many wait for it. held_by: how many of them are one visitor.
         wait_s: about how long the queue takes as it is.
         uploads: the folder they come to.
+        ranking: the number by which the page calls the function that ranks.
     """
 
     config: ServeConfig
@@ -37,6 +38,7 @@ class Door:
     wait_s: Callable[[], float]
     uploads: Callable[[], Path]
     stopping: Stopping
+    ranking: int | None = None
 
 
 class RefusedError(Exception):

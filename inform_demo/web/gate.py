@@ -238,7 +238,7 @@ class Gate:
     def _charge(self, call: object, scope: Scope) -> None:
         """Take tokens for all comparisons of a call but the first, for which one was taken to be let in."""
         if self._is_limited:
-            self._limits[Kind.SCORE].charge(visitor_of(scope), count_comparisons(call) - 1)
+            self._limits[Kind.SCORE].charge(visitor_of(scope), count_comparisons(call, self._door.ranking) - 1)
 
     def _check_limit(self, kind: Kind, scope: Scope, t: Texts) -> None:
         wait_s = self._limits[kind].take(visitor_of(scope)) if kind in self._limits else 0.0

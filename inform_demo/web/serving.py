@@ -104,7 +104,8 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
     meter(demo, view, stopping, config.log_texts)
     metrics.watch(view.length, lambda: slot.status().readiness == "ready")
     uploads = lambda: Path(demo.app.uploaded_file_dir)  # noqa: E731 - there is no app before the page is served
-    door = Door(config, slot.status, view.length, view.held_by, view.wait_s, uploads, stopping)
+    ranking = next((number for number, fn in demo.fns.items() if fn.api_name == "show_ranking"), None)
+    door = Door(config, slot.status, view.length, view.held_by, view.wait_s, uploads, stopping, ranking)
 
     @asynccontextmanager
     async def living(app: Any) -> AsyncIterator[None]:

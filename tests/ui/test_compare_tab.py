@@ -163,6 +163,7 @@ def test_a_new_verdict_never_stands_above_the_result_of_the_one_before(page):
     compared(page, "which?", "five", "six seven eight nine")
     expect(page.locator("#result .shaded").first).to_have_text("five")
     expect(page.locator("#result")).to_be_visible()
+    page.wait_for_function("window.seen !== 'waiting'")  # an observer is told a moment later
     assert page.evaluate("window.seen") == "none"
 
 

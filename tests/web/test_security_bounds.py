@@ -288,12 +288,14 @@ TEXTS = ["p", "s", *["an answer"] * 16]
         ({"data": ["p", ["a"] * 16, ""]}, 8),
         ({"prompt": "p", "responses": ["a"] * 7}, 4),
         ({"data": [16, *TEXTS], "fn_index": 3, "session_hash": "s"}, 8),
-        ({"data": [2, *TEXTS]}, 1),
-        ({"data": [5.0, *TEXTS]}, 3),
-        ({"data": [1e9, *TEXTS]}, 8),
-        ({"data": [float("inf"), *TEXTS]}, 8),
-        ({"data": [float("nan"), *TEXTS]}, 1),
-        ({"data": [-3, *TEXTS]}, 1),
+        ({"data": [2, *TEXTS], "fn_index": 3}, 1),
+        ({"data": [5.0, *TEXTS], "fn_index": 3}, 3),
+        ({"data": [1e9, *TEXTS], "fn_index": 3}, 8),
+        ({"data": [float("inf"), *TEXTS], "fn_index": 3}, 8),
+        ({"data": [float("nan"), *TEXTS], "fn_index": 3}, 1),
+        ({"data": [-3, *TEXTS], "fn_index": 3}, 1),
+        ({"data": [5, *TEXTS], "fn_index": 4}, 1),  # another function of the page, whose tie band comes first
+        ({"data": [5, *TEXTS]}, 1),
         ({"data": ["p", "a", "b", "", None]}, 1),
         ({"data": ["key", "prompt", "a", "b", ""]}, 1),
         ({"data": [True]}, 1),
@@ -301,7 +303,22 @@ TEXTS = ["p", "s", *["an answer"] * 16]
     ],
 )
 def test_a_ranking_costs_a_comparison_for_every_two_answers(call, cost):
-    assert count_comparisons(call) == cost
+    assert count_comparisons(call, ranking=3) == cost
+
+
+def test_the_pages_own_calls_cost_what_they_compute(serve):
+    """By the numbers of its functions, as the page sends them; a comparison begins with a number, too."""
+    url = serve(config=ServeConfig(rate_limit=10, max_queue=64))
+    functions = {each["api_name"]: each for each in httpx.get(f"{url}config").json()["dependencies"]}
+    compare, rank = functions["show_verdict"], functions["show_ranking"]
+
+    def join(function, first):
+        data = [first, *["text"] * (len(function["inputs"]) - 1)]
+        call = {"data": data, "fn_index": function["id"], "session_hash": "s"}
+        return httpx.post(f"{url}gradio_api/queue/join", json=call).status_code
+
+    assert [join(compare, 5) for _ in range(3)] == [200] * 3
+    assert [join(rank, 14), join(rank, 2)] == [200, 429]  # the seven that are left of a burst of ten
 
 
 def test_a_ranking_of_many_is_waited_off(serve):
