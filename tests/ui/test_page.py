@@ -415,6 +415,7 @@ def test_no_width_hides_the_verdict_or_a_tab_and_nothing_overflows(page_url, new
 def test_nothing_moves_for_a_visitor_who_wants_it_still(page_url, new_page):
     duration = "parseFloat(getComputedStyle(document.getElementById('compare')).transitionDuration)"
     page = new_page(page_url(FakeScorer()))  # in a browser that asks for reduced motion
+    expect(page.locator("#compare")).to_be_visible()
     page.wait_for_function(f"{duration} === 0")
     page.emulate_media(reduced_motion="no-preference")
     page.wait_for_function(f"{duration} > 0")  # a style sheet may be on its way still
