@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a checkpoint like the embedded one: two trainings, their average, small storage, evaluation side by side. The one that
-# ships is still an earlier training alone; inform_demo/embedded/README.md says how the two compare.
+# ships is still an earlier training alone; inform_demo/embedded/README.md says what earlier pairs of trainings came to.
 #
 #   examples/rebuild_embedded.sh TRAIN.jsonl.gz EVAL.jsonl.gz WORK    two to three hours on two cores
 #   examples/rebuild_embedded.sh --small WORK                         the same steps on 200 sums, in minutes; worth nothing

@@ -9,8 +9,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -70,18 +69,8 @@ class QueueView:
         event = self._queue.event_ids_to_events.get(event_id or "")
         return time.monotonic() - event.enqueue_time if event else 0.0
 
-    @asynccontextmanager
-    async def taking_leave(self, stopping: Stopping) -> AsyncIterator[None]:
-        """While the server lives, on its own loop: words for those whom its end leaves without an answer."""
-        task = asyncio.create_task(self._take_leave(stopping))
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    async def _take_leave(self, stopping: Stopping) -> None:
+    async def take_leave(self, stopping: Stopping) -> None:
+        """Words for those whom the server's end leaves without an answer; runs on the server's own loop."""
         while not stopping.is_over:
             await asyncio.sleep(_TICK_S)
             if stopping.is_overdue:

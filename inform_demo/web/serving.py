@@ -6,10 +6,11 @@ knows nothing of what is on the page.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from inform_demo.web.metering import QueueView, meter
 from inform_demo.web.patience import harden
 from inform_demo.web.routes import Kind
 from inform_demo.web.stopping import Stopping
-from inform_demo.web.uploads import sweeping
+from inform_demo.web.uploads import keep_swept
 
 _UI = Path(ui.__file__).parent
 _HERE = Path(__file__).parent
@@ -109,8 +110,15 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
 
     @asynccontextmanager
     async def living(app: Any) -> AsyncIterator[None]:
-        async with sweeping(uploads, *(demo.delete_cache or _SWEEP_S)), view.taking_leave(stopping):
+        sweep = keep_swept(door.uploads(), *(demo.delete_cache or _SWEEP_S))
+        tasks = [asyncio.create_task(work) for work in (sweep, view.take_leave(stopping))]
+        try:
             yield
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     app_kwargs = {"middleware": [Middleware(Gate, door=door)], "lifespan": living}
     block = not options.pop("prevent_thread_lock", False)

@@ -13,8 +13,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -95,24 +94,13 @@ def _delete_old(file: os.DirEntry[str], before: float) -> bool:
     return False
 
 
-@asynccontextmanager
-async def sweeping(folder: Callable[[], Path], every_s: float, older_than_s: float) -> AsyncIterator[None]:
-    """Sweep at once, and so often while the server lives."""
-
-    async def run() -> None:
-        while True:
-            n_deleted = await run_in_threadpool(sweep, folder(), older_than_s)
-            if n_deleted:
-                logger.info("Swept uploads that nobody came back for.", extra={"n_deleted": n_deleted})
-            await asyncio.sleep(every_s)
-
-    task = asyncio.create_task(run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+async def keep_swept(folder: Path, every_s: float, older_than_s: float) -> None:
+    """Sweep at once, and so often until it is cancelled."""
+    while True:
+        n_deleted = await run_in_threadpool(sweep, folder, older_than_s)
+        if n_deleted:
+            logger.info("Swept uploads that nobody came back for.", extra={"n_deleted": n_deleted})
+        await asyncio.sleep(every_s)
 
 
 async def serve_upload(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

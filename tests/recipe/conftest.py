@@ -9,6 +9,7 @@ import torch
 
 from inform_demo.attention import TREE_ATTENTION
 from inform_demo.modeling import INFORMForSequenceClassification
+from inform_demo.recipe.training_config import TrainingConfig
 from tests.conftest import tiny_config
 from tests.recipe.annotate_job import KEY, Job
 from tests.recipe.judge_server import JudgeServer
@@ -51,6 +52,37 @@ def tiny_base(tmp_path_factory, tokenizer):
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def config(tiny_base, pairs_file, tmp_path):
+    return TrainingConfig(
+        base=tiny_base,
+        data=(pairs_file,),
+        output=tmp_path / "out",
+        max_steps=24,
+        batch_size=4,
+        micro_batch_size=4,
+        learning_rate=3e-3,
+        head_learning_rate=3e-3,
+        warmup_steps=2,
+        holdout_fraction=0,
+        save_steps=12,
+        bf16=False,
+    )
+
+
+def state_of(config):
+    last = max(config.output.glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
+    return json.loads((last / "trainer_state.json").read_text())
+
+
+def log_of(config):
+    return state_of(config)["log_history"]
+
+
+def weights_of(folder):
+    return INFORMForSequenceClassification.from_pretrained(folder).state_dict()
 
 
 @pytest.fixture

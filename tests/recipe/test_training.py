@@ -1,59 +1,24 @@
-"""Training learns, computes the loss it says, and goes on after a stop as if it had not been stopped."""
+"""Training learns, and computes the loss it says with the settings it was given."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
-import shutil
-import signal
-import subprocess
 import sys
 
 import pytest
 import torch
 
 from inform_demo.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
-from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.recipe import training
 from inform_demo.recipe.curves import _running_mean, plot_loss_curve
 from inform_demo.recipe.dataset import EncodedPair, collate_pairs
-from inform_demo.recipe.training import PairTrainer, last_whole_save, train
-from inform_demo.recipe.training_config import TrainingConfig, build_training_arguments
+from inform_demo.recipe.training import PairTrainer, train
+from inform_demo.recipe.training_config import build_training_arguments
 from tests.conftest import build_tiny_model
+from tests.recipe.conftest import log_of, state_of, weights_of
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture
-def config(tiny_base, pairs_file, tmp_path):
-    return TrainingConfig(
-        base=tiny_base,
-        data=(pairs_file,),
-        output=tmp_path / "out",
-        max_steps=24,
-        batch_size=4,
-        micro_batch_size=4,
-        learning_rate=3e-3,
-        head_learning_rate=3e-3,
-        warmup_steps=2,
-        holdout_fraction=0,
-        save_steps=12,
-        bf16=False,
-    )
-
-
-def state_of(config):
-    last = max(config.output.glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
-    return json.loads((last / "trainer_state.json").read_text())
-
-
-def log_of(config):
-    return state_of(config)["log_history"]
-
-
-def weights_of(folder):
-    return INFORMForSequenceClassification.from_pretrained(folder).state_dict()
 
 
 def test_it_learns_the_pairs_and_leaves_the_embeddings(config):
@@ -64,74 +29,6 @@ def test_it_learns_the_pairs_and_leaves_the_embeddings(config):
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == before.keys() - {"model.embed_tokens.weight"}
     assert (config.output / "loss.png").read_bytes().startswith(PNG)
-
-
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(config, monkeypatch, tmp_path, lora_rank):
-    config = dataclasses.replace(config, lora_rank=lora_rank)
-    whole = train(dataclasses.replace(config, output=tmp_path / "whole"))
-    step = PairTrainer.training_step
-
-    def killed_at_16(self, *arguments, **keywords):
-        if self.state.global_step == 16:
-            raise KeyboardInterrupt
-        return step(self, *arguments, **keywords)
-
-    monkeypatch.setattr(PairTrainer, "training_step", killed_at_16)
-    with pytest.raises(KeyboardInterrupt):
-        train(config)
-    monkeypatch.undo()
-    resumed = weights_of(train(config))
-    losses, unbroken = (
-        [row["loss"] for row in log_of(run) if "loss" in row]
-        for run in (config, dataclasses.replace(config, output=tmp_path / "whole"))
-    )
-    assert losses == pytest.approx(unbroken, abs=1e-6)
-    for name, tensor in weights_of(whole).items():
-        assert torch.allclose(tensor, resumed[name], rtol=0, atol=1e-6), name
-
-
-def test_a_save_that_a_kill_cut_short_is_passed_over(config):
-    train(config)
-    whole, cut = config.output / "checkpoint-24", config.output / "checkpoint-36"
-    cut.mkdir()
-    shutil.copy(whole / "model.safetensors", cut)  # the weights come first, the state last
-    assert last_whole_save(config.output) == str(whole)
-    folder = train(dataclasses.replace(config, max_steps=36))
-    assert state_of(config)["global_step"] == 36
-    assert (folder / "model.safetensors").is_file()
-
-
-@pytest.mark.slow
-def test_a_training_that_is_killed_goes_on(config):
-    settings = {name: str(value) for name, value in vars(config).items() if name in {"base", "output"}}
-    script = f"""
-import os, signal
-from pathlib import Path
-from inform_demo.recipe.training import PairTrainer, train
-from inform_demo.recipe.training_config import TrainingConfig
-step = PairTrainer.training_step
-def killed_at_16(self, *arguments, **keywords):
-    if self.state.global_step == 16:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, *arguments, **keywords)
-PairTrainer.training_step = killed_at_16
-train(TrainingConfig(base=Path({settings["base"]!r}), data=(Path({str(config.data[0])!r}),),
-    output=Path({settings["output"]!r}), max_steps=24, batch_size=4, micro_batch_size=4, learning_rate=3e-3,
-    head_learning_rate=3e-3, warmup_steps=2, holdout_fraction=0, save_steps=12, bf16=False))
-"""
-    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=300).returncode == -signal.SIGKILL
-    assert not (config.output / "model").exists()
-    train(config)
-    assert state_of(config)["global_step"] == 24
-
-
-def test_a_run_goes_on_with_its_own_settings_only(config):
-    train(config)
-    changed = dataclasses.replace(config, loss="bt", learning_rate=1e-3, max_steps=30)
-    with pytest.raises(ConfigError, match=r"learning_rate \(was 0.003, is 0.001\); loss \(was scaled_bt, is bt\)"):
-        train(changed)
-    assert state_of(config)["global_step"] == 24
 
 
 def test_the_trainer_is_set_up_before_the_model_is_loaded(config, monkeypatch):

@@ -14,7 +14,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page, expect
 
 from tests.doubles import FakeScorer
-from tests.ui.test_page import compare, verdict
+from tests.ui.visitor import compare, verdict
 
 pytestmark = pytest.mark.browser
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from inform_demo.errors import ModelNotReadyError
 from tests.doubles import FakeScorer
-from tests.ui.test_page import NASTY, tab_to
+from tests.ui.visitor import NASTY, tab_to
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,7 @@ from inform_demo.config import ServeConfig
 from inform_demo.ui.export import EXPORTS
 from inform_demo.ui.result_panel import FILE_NAMES
 from tests.doubles import FakeScorer
-from tests.ui.test_page import NASTY, answer_a, answer_b, compare, fill, prompt, tab_to, verdict
+from tests.ui.visitor import NASTY, answer_a, answer_b, compare, fill, prompt, tab_to, verdict
 
 pytestmark = pytest.mark.browser
 
@@ -149,6 +149,7 @@ def test_an_older_result_comes_back_under_no_wait_and_no_refusal(page_url, new_p
 
 def test_a_new_verdict_never_stands_above_the_result_of_the_one_before(page):
     compared(page)
+    expect(page.locator("#result")).to_be_visible()  # it follows the verdict, and is not there before
     page.evaluate(
         """() => {
             const verdict = document.getElementById("verdict"), result = document.getElementById("result");
@@ -163,7 +164,6 @@ def test_a_new_verdict_never_stands_above_the_result_of_the_one_before(page):
     compared(page, "which?", "five", "six seven eight nine")
     expect(page.locator("#result .shaded").first).to_have_text("five")
     expect(page.locator("#result")).to_be_visible()
-    page.wait_for_function("window.seen !== 'waiting'")  # an observer is told a moment later
     assert page.evaluate("window.seen") == "none"
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from inform_demo.config import ServeConfig
 from inform_demo.web import serving
 from tests.doubles import FakeScorer
-from tests.ui.test_page import compare, expect_kept, fill, turned_away, verdict
+from tests.ui.visitor import compare, expect_kept, fill, turned_away, verdict
 from tests.web.conftest import answer, ask
 
 pytestmark = pytest.mark.browser

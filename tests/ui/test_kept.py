@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.doubles import FakeScorer
 from tests.ui.test_compare_tab import FOLD, compared, open_tab
-from tests.ui.test_page import NASTY, answer_a, answer_b, compare, expect_harmless, prompt, verdict
+from tests.ui.visitor import NASTY, answer_a, answer_b, compare, expect_harmless, prompt, verdict
 
 pytestmark = pytest.mark.browser
 

@@ -14,7 +14,7 @@ from inform_demo.errors import InputError
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.rank_inputs import MAX_FILE_BYTES
 from tests.doubles import FakeScorer
-from tests.ui.test_page import NASTY, press_as_soon_as
+from tests.ui.visitor import NASTY, press_as_soon_as
 
 pytestmark = pytest.mark.browser
 
