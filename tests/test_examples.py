@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import LlamaForCausalLM
 
 from inform_demo.config import EMBEDDED_MODEL, ServeConfig
 from inform_demo.recipe.pairs import read_pairs
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
+from tests.conftest import tiny_config
 from tests.doubles import FakeScorer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -70,20 +73,55 @@ def test_compare_results(capsys, monkeypatch, tmp_path):
         runpy.run_path(script)
 
 
-def test_make_non_answers(monkeypatch, tmp_path):
+@pytest.fixture
+def primes(tmp_path):
+    """A file of three pairs of one prompt and two sources."""
+
     def turns(answer):
         return [{"role": "user", "content": "Name a prime."}, {"role": "assistant", "content": answer}]
 
     rows = [
-        {"chosen": turns(f"{n}."), "rejected": turns("8."), "magnitude": 1, "source": source}
+        {
+            "chosen": turns(f"{n} is a prime: only 1 and {n} divide it."),
+            "rejected": turns("8."),
+            "magnitude": 1,
+            "source": source,
+        }
         for n, source in ((2, "mine"), (3, "mine"), (5, "safety"))
     ]
-    data, output = tmp_path / "pairs.jsonl", tmp_path / "out.jsonl"
+    data = tmp_path / "pairs.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return data
+
+
+def test_make_non_answers(monkeypatch, tmp_path, primes):
+    data, output = primes, tmp_path / "out.jsonl"
     script = str(EXAMPLES / "make_non_answers.py")
     monkeypatch.setattr(sys, "argv", [script, "50", str(data), str(output), "--without", "safety"])
     runpy.run_path(script, run_name="__main__")
     pairs = list(read_pairs(output))
-    assert sorted(pair.chosen.response for pair in pairs) == ["2.", "3."]
+    assert sorted(pair.chosen.response[:1] for pair in pairs) == ["2", "3"]
     assert {pair.source for pair in pairs} == {"non-answers"}
-    assert not {pair.rejected.response for pair in pairs} & {"2.", "3.", "5.", "8."}
+    assert not any(text in pair.rejected.response for pair in pairs for text in ("prime", "8."))
+
+
+def test_make_base_answers(monkeypatch, tmp_path, primes, tokenizer):
+    """A real, untrained Llama writes the worse answers."""
+    torch.manual_seed(0)
+    base, output = tmp_path / "base", tmp_path / "out.jsonl"
+    LlamaForCausalLM(tiny_config(vocab_size=len(tokenizer))).save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    script = str(EXAMPLES / "make_base_answers.py")
+    monkeypatch.setattr(sys, "argv", [script, str(primes), str(output), "--take", "mi*=9", "--base", str(base)])
+    names = runpy.run_path(script)
+    names["main"]()
+    pairs = list(read_pairs(output))
+    assert sorted(pair.chosen.response[:1] for pair in pairs) == ["2", "3"]
+    assert {pair.source for pair in pairs} == {"base-answers"}
+    assert all(0.5 <= len(pair.rejected.response) / len(pair.chosen.response) <= 2 for pair in pairs)
+    as_row = names["as_row"]
+    assert as_row([], "A good answer.", "A good answer.") is None
+    assert as_row([], "A good answer.", "Bad.") is None
+    assert as_row([], "A good answer.", "") is None
+    row = json.loads(as_row([], "A good answer.", "It is bad. " + 40 * "And on it goes, never to end"))
+    assert row["rejected"][-1]["content"] == "It is bad."

@@ -43,9 +43,7 @@ def init_base(output: Path, source: str = BASE_WHEEL, n_layers: int = 8, seed: i
     """
     if (output / "config.json").exists():
         raise ConfigError(f"{output} already holds a checkpoint; name another folder or remove it.")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder, how = _resolve_source(source, Path(scratch))
-        backbone, tokenizer = _load_backbone(folder, how)
+    backbone, tokenizer = load_base(source)
     if n_layers > backbone.config.num_hidden_layers:
         raise ConfigError(f"--layers {n_layers}: {source} has {backbone.config.num_hidden_layers} layers.")
     config = backbone.config
@@ -59,6 +57,17 @@ def init_base(output: Path, source: str = BASE_WHEEL, n_layers: int = 8, seed: i
     _set_chat_template(tokenizer, source)
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
+
+
+def load_base(source: str = BASE_WHEEL, model_class: type[Any] = LlamaModel) -> tuple[Any, Any]:
+    """The base in float32, as the Llama class asked for, and its tokenizer with the base's own chat template.
+
+    Raises:
+        LoadError: the source, as `init_base` takes it, cannot be fetched or read.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, how = _resolve_source(source, Path(scratch))
+        return _load(folder, how, model_class)
 
 
 def _set_chat_template(tokenizer: Any, source: str) -> None:
@@ -96,7 +105,7 @@ def _resolve_source(source: str, scratch: Path) -> tuple[str, dict[str, Any]]:
     return source, {}
 
 
-def _load_backbone(folder: str, how: dict[str, Any]) -> tuple[LlamaModel, Any]:
+def _load(folder: str, how: dict[str, Any], model_class: type[Any]) -> tuple[Any, Any]:
     weights_how = dict(how)
     if how:
         try:
@@ -108,6 +117,6 @@ def _load_backbone(folder: str, how: dict[str, Any]) -> tuple[LlamaModel, Any]:
         weights_how["quantization_config"] = GgufConfig(dequantize=True)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
-        return LlamaModel.from_pretrained(folder, dtype=torch.float32, **weights_how), tokenizer
+        return model_class.from_pretrained(folder, dtype=torch.float32, **weights_how), tokenizer
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} could not be read as a Llama model: {error}") from error

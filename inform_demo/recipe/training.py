@@ -188,9 +188,9 @@ def _build_datasets(config: TrainingConfig, chat: ChatEncoder) -> tuple[PairData
     for error in skipped or ():
         logger.warning("Left out: %s", error)
     train_pairs, holdout_pairs = split_pairs(pairs, config.holdout_fraction)
+    train_pairs = mix_sources(train_pairs, config.mix, config.seed)
     n_mismatched = round(config.mismatched_fraction * len(train_pairs))
-    mismatched = build_mismatched_pairs(train_pairs, n_mismatched, config.seed)
-    train_pairs = mix_sources(train_pairs, config.mix, config.seed) + mismatched
+    train_pairs += build_mismatched_pairs(train_pairs, n_mismatched, config.seed)
     datasets = [PairDataset(side, chat, config.magnitude_weights) for side in (train_pairs, holdout_pairs)]
     n_too_long = sum(dataset.n_too_long for dataset in datasets)
     logger.log(

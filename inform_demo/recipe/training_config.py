@@ -41,8 +41,8 @@ class TrainingConfig:
         loss_scale: alpha; 0.2 brings the weights 1, 3, 10 back to about one on average.
         holdout_fraction: share of the prompts held out, to make choices on without the evaluation files.
         mix: how often a pass takes each source's pairs, see `mix_sources`; what is held out stays as it is.
-        mismatched_fraction: adds this share of the training pairs as pairs that length cannot tell apart, see
-            `build_mismatched_pairs`.
+        mismatched_fraction: adds this share of the training pairs, as `mix` leaves them, as pairs that length cannot
+            tell apart, see `build_mismatched_pairs`.
         magnitudes: what the files' magnitude column holds, see `read_pairs`.
         skip_invalid: leave rows out that are no pair, and report them, instead of stopping at the first.
         freeze_embeddings: leave the token embeddings as they are.

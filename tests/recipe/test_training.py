@@ -175,9 +175,11 @@ def test_too_long_pairs_are_left_out_and_counted(config, caplog):
 def test_the_mix_says_which_sources_are_trained_on(config, caplog):
     with pytest.raises(DataError, match="expected pairs to train on"):
         train(dataclasses.replace(config, mix={"*": 0}))
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="inform_demo"):  # the command line, run by other tests, sets it there
         train(dataclasses.replace(config, mix={"*": 3}, max_steps=1))
-    assert "36 pairs to train on, 0 held out" in caplog.text
+        assert "36 pairs to train on, 0 held out" in caplog.text
+        with pytest.raises(DataError, match="expected pairs to train on"):  # nor are they answers to mismatch
+            train(dataclasses.replace(config, mix={"*": 0}, mismatched_fraction=0.5))
 
 
 def test_held_out_pairs_are_measured(config):
