@@ -9,6 +9,7 @@ Needs: pip install -e '.[train]'
 
 import argparse
 import json
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
 from random import Random
@@ -20,6 +21,7 @@ from transformers import LlamaForCausalLM
 from inform_demo.errors import DataError
 from inform_demo.recipe.base import BASE_WHEEL, load_base
 from inform_demo.recipe.pairs import read_pairs
+from inform_demo.types import Message
 
 Turns = list[dict[str, str]]
 LONGEST_PROMPT, LONGEST_ANSWER = 200, 100  # tokens of what is taken: beyond, a batch takes minutes on two cores
@@ -29,19 +31,20 @@ SENTENCE_ENDS = (". ", ".\n", "! ", "? ", ":\n", "\n\n")
 def good_answers(data: Path, take: dict[str, int]) -> list[tuple[Turns, str]]:
     """The prompts of the sources to take from, each with as many of its good answers as asked."""
     invalid: list[DataError] = []
-    answers: dict[str, list[str]] = {}
-    n_wanted: dict[str, int] = {}
+    answers: dict[tuple[Message, ...], list[str]] = {}
+    n_wanted: dict[tuple[Message, ...], int] = {}
     for pair in read_pairs(data, invalid):
         n = next((n for pattern, n in take.items() if fnmatchcase(pair.source, pattern)), 0)
         if n:
-            prompt = json.dumps([{"role": message.role, "content": message.content} for message in pair.chosen.prompt])
-            texts = answers.setdefault(prompt, [])
-            n_wanted[prompt] = n
+            texts = answers.setdefault(pair.chosen.prompt, [])
+            n_wanted[pair.chosen.prompt] = n
             if pair.chosen.response not in texts:
                 texts.append(pair.chosen.response)
+    for error in invalid:
+        print(f"Left out: {error}", flush=True)
     random = Random(0)
     return [
-        (json.loads(prompt), text)
+        ([asdict(message) for message in prompt], text)
         for prompt, texts in answers.items()
         for text in random.sample(texts, min(n_wanted[prompt], len(texts)))
     ]
@@ -78,12 +81,20 @@ def as_row(prompt: Turns, good: str, written: str) -> str | None:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
+def parse_take(text: str) -> tuple[str, int]:
+    """SOURCE=N as argparse wants it read."""
+    source, _, n = text.rpartition("=")
+    if not source or not n.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected SOURCE=N, such as pandalm=3; got {text!r}")
+    return source, int(n)
+
+
 def main() -> None:
     """Write the pairs; their source is "base-answers"."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--take", nargs="+", required=True, metavar="SOURCE=N")
+    parser.add_argument("--take", nargs="+", type=parse_take, required=True, metavar="SOURCE=N")
     parser.add_argument("--base", default=BASE_WHEEL)
     parser.add_argument("--batch-size", type=int, default=32)
     options = parser.parse_args()
@@ -91,8 +102,8 @@ def main() -> None:
     model, tokenizer = load_base(options.base, LlamaForCausalLM)
     tokenizer.padding_side = "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    take = {source: int(n) for source, n in (item.rsplit("=", 1) for item in options.take)}
-    tasks = [(prompt, good, len(tokenizer.encode(good))) for prompt, good in good_answers(options.data, take)]
+    good = good_answers(options.data, dict(options.take))
+    tasks = [(prompt, text, len(tokenizer.encode(text))) for prompt, text in good]
     tasks = [
         task
         for task in tasks
@@ -104,7 +115,7 @@ def main() -> None:
         for start in range(0, len(tasks), options.batch_size):
             batch = tasks[start : start + options.batch_size]
             texts = write_answers(model, tokenizer, [prompt for prompt, *_ in batch], int(1.2 * batch[-1][2]) + 8)
-            pairs = (as_row(prompt, good, text) for (prompt, good, _), text in zip(batch, texts, strict=True))
+            pairs = (as_row(prompt, right, text) for (prompt, right, _), text in zip(batch, texts, strict=True))
             rows = [row for row in pairs if row]
             out.writelines(rows)
             n_kept += len(rows)

@@ -54,6 +54,8 @@ def main() -> None:
         for pair in read_pairs(options.data, invalid)
         if pair.source not in options.without
     ]
+    for error in invalid:
+        print(f"Left out: {error}")
     random = Random(0)
     with options.output.open("w", encoding="utf-8") as out:
         for chosen in random.sample(good, min(options.n_pairs, len(good))):
