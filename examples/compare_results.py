@@ -11,9 +11,12 @@ from statistics import fmean
 from inform_demo.recipe.results import evaluation_from_dict, together
 
 names = [Path(name).stem for name in sys.argv[1:]]
-evaluations = [evaluation_from_dict(json.loads(Path(name).read_text(encoding="utf-8"))) for name in sys.argv[1:]]
-if not evaluations:
+if not names:
     sys.exit(__doc__)
+try:
+    evaluations = [evaluation_from_dict(json.loads(Path(name).read_text(encoding="utf-8"))) for name in sys.argv[1:]]
+except KeyError as missing:
+    sys.exit(f"Expected results with {missing} for each set, as `inform-demo evaluate` writes them; evaluate again.")
 sources = [[subset.source for subset in one.subsets] for one in evaluations]
 if any(one != sources[0] for one in sources):
     sys.exit("These are evaluations of different sets, which cannot stand side by side.")

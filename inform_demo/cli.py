@@ -47,11 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _way_out(error: InformError, options: argparse.Namespace) -> str:
-    """What to do about a bad row, where the command has a way to go on without it."""
-    is_row = isinstance(error, DataError) and error.line is not None
-    return (
-        " Mend that line, or leave such rows out with --skip-invalid." if is_row and "skip_invalid" in options else ""
-    )
+    """What to do about a bad row of --data, where the command has a way to go on without it."""
+    if not isinstance(error, DataError) or error.line is None or "skip_invalid" not in options:
+        return ""
+    files = options.data if isinstance(options.data, list) else [options.data]
+    is_data = error.path in map(str, files)
+    return " Mend that line, or leave such rows out with --skip-invalid." if is_data else ""
 
 
 def build_parser() -> argparse.ArgumentParser:

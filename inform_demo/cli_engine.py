@@ -7,9 +7,15 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from inform_demo.cli_options import add_command, add_model_options, model_config
+from inform_demo.cli_options import (
+    add_command,
+    add_model_options,
+    add_revision_option,
+    add_source_options,
+    check_files,
+    model_config,
+)
 from inform_demo.config import DEFAULT_MAX_TOKENS, ModelConfig, Precision
-from inform_demo.errors import DataError
 
 
 def add_engine_commands(commands: Any) -> None:
@@ -25,11 +31,12 @@ def add_engine_commands(commands: Any) -> None:
     quantize.add_argument("source", metavar="MODEL", help="folder or hub id")
     quantize.add_argument("output", type=Path, metavar="OUTPUT", help="a folder that does not exist yet")
     quantize.add_argument("--precision", choices=("int8", "nf4"), required=True)
+    add_revision_option(quantize)
 
     text = "how far the margins of labelled pairs move from one precision to another"
     drift = add_command(commands, "drift", run_drift, text, is_long=True)
     drift.add_argument("--data", type=Path, metavar="FILE", required=True, help=".jsonl or .jsonl.gz of pairs")
-    drift.add_argument("--model", metavar="MODEL", help="folder or hub id (INFORM_MODEL; default: the embedded model)")
+    add_source_options(drift)
     drift.add_argument("--precision", choices=get_args(Precision), default="bf16", help="default: bf16")
     drift.add_argument("--against", choices=get_args(Precision), default="int8", help="default: int8")
     drift.add_argument(
@@ -53,23 +60,26 @@ def run_quantize(options: argparse.Namespace) -> None:
     """`inform-demo quantize`."""
     from inform_demo.quantizing import quantize
 
-    config = ModelConfig(model=options.source, precision=options.precision)
+    config = ModelConfig.from_env(model=options.source, revision=options.revision, precision=options.precision)
     print(f"Wrote {quantize(config, options.output)}")
 
 
 def run_drift(options: argparse.Namespace) -> None:
     """`inform-demo drift`."""
-    if not options.data.is_file():  # before a model is loaded for nothing
-        raise DataError("cannot be read: there is no such file", str(options.data))
+    check_files(options.data, {"plot": options.plot})
+    from inform_demo.recipe.curves import import_figure
     from inform_demo.recipe.drift import measure_drift, plot_drift, read_some_pairs, render_drift
     from inform_demo.scoring import RewardScorer
 
+    if options.plot:
+        import_figure()
+
     def load(precision: Precision) -> RewardScorer:
-        given = {"model": options.model, "precision": precision, "max_tokens": options.max_tokens}
-        return RewardScorer.load(ModelConfig.from_env(**given))
+        given = {"model": options.model, "revision": options.revision, "max_tokens": options.max_tokens}
+        return RewardScorer.load(ModelConfig.from_env(**given, precision=precision))
 
     pairs, n_invalid = read_some_pairs(options.data, options.limit, skip_invalid=options.skip_invalid)
     drift = measure_drift(load, pairs, options.precision, options.against, n_invalid)
+    print(json.dumps(drift.to_dict()) if options.json else render_drift(drift))
     if options.plot:
         plot_drift(drift, options.plot)
-    print(json.dumps(drift.to_dict()) if options.json else render_drift(drift))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from inform_demo.cli_annotate import add_annotate
-from inform_demo.cli_options import add_command, add_model_options, model_config
-from inform_demo.errors import ConfigError, DataError, VerificationError
+from inform_demo.cli_options import add_command, add_model_options, check_files, model_config
+from inform_demo.errors import ConfigError, VerificationError
 
 
 def add_recipe_commands(commands: Any) -> None:
@@ -77,12 +77,8 @@ def _add_evaluate(commands: Any) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """`inform-demo evaluate`."""
-    # Before a model is loaded, and a benchmark scored, for nothing.
-    if options.data and not options.data.is_file():
-        raise DataError("cannot be read: there is no such file", str(options.data))
-    for file in (options.scores, options.output, options.markdown, options.plot):
-        if file and not file.parent.is_dir():
-            raise ConfigError(f"{file} cannot be written: there is no folder {file.parent}.")
+    outputs = {name: getattr(options, name) for name in ("scores", "output", "markdown", "plot")}
+    check_files(options.data, outputs)
     from inform_demo.checkpoint import hash_weights
     from inform_demo.recipe.curves import import_figure
     from inform_demo.recipe.evaluation import EvaluationConfig, evaluate

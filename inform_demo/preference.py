@@ -62,7 +62,7 @@ def describe_preference(margin: float, tie_band: float = DEFAULT_TIE_BAND) -> st
     return f"Answer {resolve_preferred(margin, tie_band).upper()} is {words}"
 
 
-def wilson_interval(n_won: float, n: int) -> tuple[float, float]:
+def wilson_interval(n_won: float, n: float) -> tuple[float, float]:
     """95 % interval of a share; unlike the normal one it stays within [0, 1] and is right near its ends."""
     share = n_won / n
     center = share + _Z**2 / (2 * n)

@@ -42,22 +42,28 @@ TOLERANCES = {"bf16": 0.1, "fp32": 0.1, "int8": 0.5, "nf4": 2.5}
 RECORD = "golden.json"
 
 
-def known_rewards(config: ModelConfig) -> tuple[tuple[float, float], str] | None:
-    """The rewards that the model of `config` has to give and where they come from; None where nobody has said.
+def known_rewards(config: ModelConfig) -> tuple[tuple[float, float], str, float] | None:
+    """The rewards that the model of `config` has to give; None where nobody has said.
+
+    Returns:
+        The rewards, where they come from, and how far the precision that they were given in may have moved them.
 
     Raises:
         CheckpointError: there is a record, and it is broken.
     """
     if config.source == INFORM_70B:
-        return PUBLISHED_REWARDS, f"the model card of {INFORM_70B}"
+        return PUBLISHED_REWARDS, f"the model card of {INFORM_70B}", TOLERANCES["bf16"]
     record = Path(config.source) / RECORD
     if not record.is_file():
         return None
     try:
-        first, second = json.loads(record.read_text(encoding="utf-8"))["rewards"]
-        return (float(first), float(second)), RECORD
+        value = json.loads(record.read_text(encoding="utf-8"))
+        first, second = value["rewards"]
+        return (float(first), float(second)), RECORD, TOLERANCES[value.get("precision", "bf16")]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{record} must hold two rewards; it cannot be read: {error!r}.") from error
+        raise CheckpointError(
+            f"{record} must hold two rewards and a precision; it cannot be read: {error!r}."
+        ) from error
 
 
 def verify(scorer: Scorer, config: ModelConfig) -> Verification | None:
@@ -65,8 +71,9 @@ def verify(scorer: Scorer, config: ModelConfig) -> Verification | None:
     known = known_rewards(config)
     if known is None:
         return _verify_by_shape(scorer, config)
-    expected, reference = known
-    return Verification(expected, TOLERANCES[scorer.report.precision], score_example(scorer), reference)
+    expected, reference, tolerance = known
+    tolerance = max(tolerance, TOLERANCES[scorer.report.precision])
+    return Verification(expected, tolerance, score_example(scorer), reference)
 
 
 def _verify_by_shape(scorer: Scorer, config: ModelConfig) -> Verification | None:
@@ -125,9 +132,11 @@ def record_rewards(scorer: Scorer, config: ModelConfig) -> Path:
     """Write the rewards that the model gives now into its folder, for later verifications; returns the file.
 
     Raises:
-        ConfigError: the model is no local folder.
+        ConfigError: the model is no local folder, or was not named: what ships keeps the record that it came with.
     """
     folder = Path(config.source)
+    if config.model is None:
+        raise ConfigError(f"--record writes into the model's folder; name it by --model (this one is {folder}).")
     if not folder.is_dir():
         raise ConfigError(f"--record needs a model in a local folder; got {config.source!r}.")
     report = scorer.report

@@ -39,7 +39,9 @@ def test_the_embedded_models_card_shows_its_recorded_results(recorded):
     assert recorded["subsets"]
     for subset in recorded["subsets"]:
         figures = f"{subset['accuracy'] * 100:.1f} % {subset['low'] * 100:.1f} % – {subset['high'] * 100:.1f} %"
-        assert f"{subset['n']:,} {figures} {max(subset['longer_wins'], subset['shorter_wins']) * 100:.1f} % (" in text
+        n_pairs = f"{subset['n']:,} ({subset['n_prompts']:,})"
+        length = max(subset["longer_wins"], subset["shorter_wins"])
+        assert f"{n_pairs} {figures} {length * 100:.1f} % (" in text
         assert subset["source"] in text
     n, n_won = (sum(subset[name] for subset in recorded["subsets"]) for name in ("n", "n_won"))
     assert f"On all {n:,} pairs together it was right in {n_won / n * 100:.1f} %" in text
@@ -67,11 +69,11 @@ def test_sets_on_which_nothing_was_learnt_are_counted_and_marked(recorded):
     [(0.61, 0.4, True), (0.5, 0.5, False), (0.9, 0.95, False), (0.9, 0.05, False), (0.9, 0.8, True)],
 )
 def test_learnt_means_above_the_coin_and_above_length(low, longer_wins, learnt):
-    assert about_view.is_learnt(SubsetResult("s", 10, 9, low, 1.0, longer_wins, 1 - longer_wins)) == learnt
+    assert about_view.is_learnt(SubsetResult("s", 10, 9, 10, 10, low, 1.0, longer_wins, 1 - longer_wins)) == learnt
 
 
 def test_no_limit_is_claimed_where_everything_was_learnt(recorded):
-    subsets = (SubsetResult("gsm8k-x", 1000, 990, 0.98, 0.995, 0.5, 0.5),)
+    subsets = (SubsetResult("gsm8k-x", 1000, 990, 1000, 1000, 0.98, 0.995, 0.5, 0.5),)
     evaluation = replace(evaluation_from_dict(recorded), subsets=subsets)
     text = words(about_view.render_results(ENGLISH, evaluation))
     assert "not shown" not in text
@@ -147,7 +149,7 @@ def test_the_published_tables_are_the_model_cards(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_word_of_the_tab_is_shown_somewhere(language, recorded):
     t = LANGUAGES[language]
-    one_length = SubsetResult("hep-x", 10, 5, 0.2, 0.8, 0.5, 0.5)
+    one_length = SubsetResult("hep-x", 10, 5, 10, 10, 0.2, 0.8, 0.5, 0.5)
     shown = " ".join(
         words(markup)
         for markup in (

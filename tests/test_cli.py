@@ -17,6 +17,7 @@ from inform_demo.cli import main
 from inform_demo.recipe.training_config import TrainingConfig
 from inform_demo.scoring import RewardScorer
 from inform_demo.types import Comparison
+from tests.recipe.conftest import ROWS
 
 PAIR = ["--response-a", "Canberra.", "--response-b", "Sydney."]
 COMPARE = ["compare", "--prompt", "What is the capital of Australia?", *PAIR]
@@ -185,6 +186,24 @@ def test_init_base_export_and_serve_are_wired(capsys, monkeypatch, tmp_path):
     assert [str(path) for path in seen[1]] == ["a", "b"]
     assert (seen[2][0].model, seen[2][1].port) == ("owner/name", 8123)
     assert "2.0 MB" in capsys.readouterr().out
+
+
+def test_a_way_round_bad_rows_is_named_where_there_is_one(capsys, tmp_path):
+    pairs_file = tmp_path / "pairs.jsonl"
+    pairs_file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    judge = ("--judge", "j", "--base-url", "http://127.0.0.1:9/v1")
+    annotate = ("annotate", "--data", str(pairs_file), "--output", str(tmp_path / "judged.jsonl"), *judge)
+    log = tmp_path / "judged.jsonl.judgements.jsonl"
+    log.write_text("no json\n")
+    code, _, err = run(capsys, *annotate)
+    assert code == 2
+    assert f"{log}, line 1" in err
+    assert "--skip-invalid" not in err
+    pairs_file.write_text("no json\n")
+    code, _, err = run(capsys, *annotate)
+    assert code == 2
+    assert f"{pairs_file}, line 1" in err
+    assert "or leave such rows out with --skip-invalid" in err
 
 
 def test_evaluate_prints_a_table_and_writes_json(capsys, tmp_path):

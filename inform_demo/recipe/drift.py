@@ -16,6 +16,7 @@ from typing import Any
 
 from inform_demo.config import Precision
 from inform_demo.errors import ConversationTooLongError, DataError
+from inform_demo.recipe.curves import import_figure
 from inform_demo.recipe.pairs import read_pairs
 from inform_demo.types import PreferencePair, Scorer
 
@@ -127,9 +128,7 @@ def render_drift(drift: Drift) -> str:
 
 def plot_drift(drift: Drift, path: Path) -> None:
     """Draw each pair's margin in one precision over the other, and how the changes spread; overwrites `path`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    Figure, FigureCanvasAgg = import_figure()
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)

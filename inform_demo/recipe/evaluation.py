@@ -18,9 +18,8 @@ from statistics import fmean
 from tqdm import tqdm
 
 from inform_demo.errors import ConfigError, DataError
-from inform_demo.preference import wilson_interval
 from inform_demo.recipe.pairs import read_pairs
-from inform_demo.recipe.results import Evaluation, SubsetResult
+from inform_demo.recipe.results import Evaluation, SubsetResult, effective_n, interval_of
 from inform_demo.recipe.rewardbench import (
     BENCHMARKS,
     TIES,
@@ -32,7 +31,7 @@ from inform_demo.recipe.rewardbench import (
     ties_interval,
     ties_score,
 )
-from inform_demo.types import Scorer
+from inform_demo.types import Message, Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -145,11 +144,22 @@ def _key(item: Item) -> str:
     return hashlib.sha256(json.dumps(turns).encode()).hexdigest()[:32]
 
 
+def _parse_rewards(line: str, where: str) -> dict[str, list[float]]:
+    try:
+        rewards = json.loads(line)
+    except ValueError:
+        rewards = None
+    if not isinstance(rewards, dict):
+        raise ConfigError(f"{where}: expected rewards by item; got {line[:40]!r}. Remove that line to go on.")
+    return rewards
+
+
 class ScoreLog:
     """Rewards by item, in memory and, where there is a path, in a JSONL file whose first line names the model.
 
     Raises:
-        ConfigError: the file is none of scores, or was written with another model, other weights or another precision.
+        ConfigError: the file is none of scores, or cannot be read, or was written with another model, other weights or
+            another precision.
     """
 
     def __init__(self, path: Path | None, scorer: Scorer, weights: Mapping[str, str]) -> None:
@@ -160,21 +170,23 @@ class ScoreLog:
         header = {"model": report.model, "revision": report.revision, "precision": report.precision, "weights": digest}
         if path is None:
             return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-        if not lines:
-            path.write_text(json.dumps(header) + "\n", encoding="utf-8")
-            return
         try:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+            if not lines:
+                path.write_text(json.dumps(header) + "\n", encoding="utf-8")
+                return
             found = json.loads(lines[0])
         except ValueError:
             found = "something else"
+        except OSError as error:
+            raise ConfigError(f"{path} cannot keep the scores: {error}") from error
         if found != header:
             raise ConfigError(f"{path} holds scores of {found}; this is {header}. Name another file by --scores.")
         if not lines[-1].endswith("\n"):  # the line that a kill cut short
             path.write_text("".join(lines[:-1]), encoding="utf-8")
             lines.pop()
-        for line in lines[1:]:
-            self.rewards.update(json.loads(line))
+        for number, line in enumerate(lines[1:], 2):
+            self.rewards.update(_parse_rewards(line, f"{path}, line {number}"))
 
     def add(self, rewards: Mapping[str, list[float]]) -> None:
         """Keep the rewards of items by key."""
@@ -201,10 +213,14 @@ def _summarise_subset(items: Sequence[Item], rewards: Sequence[Sequence[float]])
     shortness = [[-length for length in values] for values in lengths]
     if name == TIES:
         by_length = (ties_score(items, values) for values in (lengths, shortness))
-        return SubsetResult(name, n, n * ties_score(items, rewards), *ties_interval(items, rewards), *by_length)
-    n_won = sum(map(credit, items, rewards))
+        return SubsetResult(name, n, n * ties_score(items, rewards), n, n, *ties_interval(items, rewards), *by_length)
+    by_prompt: dict[tuple[Message, ...], list[float]] = {}
+    for item, values in zip(items, rewards, strict=True):
+        by_prompt.setdefault(item.answers[0].prompt, []).append(credit(item, values))
+    n_effective, n_won = effective_n(by_prompt.values()), sum(map(sum, by_prompt.values()))
     by_length = (fmean(map(_draw, items, values)) for values in (lengths, shortness))
-    return SubsetResult(name, n, n_won, *wilson_interval(n_won, n), *by_length)
+    interval = interval_of(n_won, n, n_effective)
+    return SubsetResult(name, n, n_won, len(by_prompt), n_effective, *interval, *by_length)
 
 
 def _draw(item: Item, values: Sequence[float]) -> float:

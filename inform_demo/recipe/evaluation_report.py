@@ -21,17 +21,17 @@ def render_markdown(evaluation: Evaluation) -> str:
         rows.append(together("all pairs together", evaluation.subsets))
     lines = [
         *_section_table(evaluation),
-        "| set | n | accuracy | 95 % interval | going by length alone |",
-        "| --- | ---: | ---: | :---: | ---: |",
+        "| set | n | prompts | accuracy | 95 % interval | going by length alone |",
+        "| --- | ---: | ---: | ---: | :---: | ---: |",
         *(
-            f"| {row.source} | {row.n} | {row.accuracy:.3f} | {row.low:.3f} to {row.high:.3f} "
+            f"| {row.source} | {row.n} | {row.n_prompts} | {row.accuracy:.3f} | {row.low:.3f} to {row.high:.3f} "
             f"| {row.length_wins:.3f} ({row.length_rule}) |"
             for row in rows
         ),
         "",
         f"{evaluation.model} in {evaluation.precision} on {evaluation.data}. {_tie_rule(evaluation)} "
-        f"{_left_out(evaluation)} Where one answer is the longest, it is preferred in "
-        f"{evaluation.longest_preferred:.1%} and right in {evaluation.longest_right:.1%}.",
+        f"{_left_out(evaluation)} Intervals take what shares a prompt together. Where one answer is the longest, "
+        f"it is preferred in {evaluation.longest_preferred:.1%} and right in {evaluation.longest_right:.1%}.",
     ]
     return "\n".join(lines)
 

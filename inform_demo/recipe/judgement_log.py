@@ -47,6 +47,7 @@ class JudgementLog:
         self.usage = Usage()
         self._judge = judge
         self._n_bytes = 0
+        self._is_torn = False
         self._file: BinaryIO | None = None
         if path.exists():
             self._read()
@@ -56,7 +57,8 @@ class JudgementLog:
         """While outcomes are added. Cuts a torn last line off first."""
         # Unbuffered: each line is one write, which a killed process cannot take back.
         with self.path.open("ab", buffering=0) as self._file:
-            self._file.truncate(self._n_bytes)
+            if self._is_torn:  # only then, or what another run has added since would go
+                self._file.truncate(self._n_bytes)
             yield
 
     def add(self, question: Question, outcome: Outcome) -> None:
@@ -79,6 +81,7 @@ class JudgementLog:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
                     logger.warning("%s: the last line is torn, as a killed run leaves it; dropped.", self.path)
+                    self._is_torn = True
                     return
                 self._n_bytes += len(line)
                 self._read_line(line, number)

@@ -101,18 +101,25 @@ def _find_tensors(folder: Path) -> dict[str, str]:
             raise CheckpointError(f"{file} cannot be read: {error}") from error
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        missing = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"]) - places.keys())
+        missing = sorted(_read_object(index).get("weight_map", {}).keys() - places.keys())
         if missing:
             raise CheckpointError(f"{folder} lacks weights that its index names: {', '.join(missing[:4])}.")
     return places
 
 
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{file} must hold a JSON object; got {type(value).__name__}.")
+    return value
+
+
 def _check_alike(first: Path, second: Path) -> None:
     """The same config but for what may differ, and the same tokenizer and chat template."""
-    try:
-        configs = [json.loads((folder / "config.json").read_text(encoding="utf-8")) for folder in (first, second)]
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"A config.json cannot be read: {error}") from error
+    configs = [_read_object(folder / "config.json") for folder in (first, second)]
     keys = sorted({key for config in configs for key in config} - _CONFIG_MAY_DIFFER)
     differ = [
         f"{key} ({configs[0].get(key)} and {configs[1].get(key)})"
@@ -125,6 +132,11 @@ def _check_alike(first: Path, second: Path) -> None:
         contents = [(folder / name).read_bytes() if (folder / name).exists() else None for folder in (first, second)]
         if contents[0] != contents[1]:
             raise CheckpointError(f"{first} and {second} differ in {name}: an average needs the same tokens.")
+    # Where older versions of transformers keep the chat template.
+    files = [folder / "tokenizer_config.json" for folder in (first, second)]
+    templates = [_read_object(file).get("chat_template") if file.exists() else None for file in files]
+    if templates[0] != templates[1]:
+        raise CheckpointError(f"{first} and {second} differ in their chat template: an average needs the same tokens.")
 
 
 def _check_same_tensors(first: Path, second: Path, places_1: dict[str, str], places_2: dict[str, str]) -> None:

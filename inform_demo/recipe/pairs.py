@@ -129,7 +129,8 @@ def mix_sources(pairs: Sequence[PreferencePair], shares: Mapping[str, float], se
 def build_mismatched_pairs(pairs: Sequence[PreferencePair], n_pairs: int, seed: int) -> list[PreferencePair]:
     """Pairs that length cannot tell apart: a good answer against a good answer of about its length to another prompt.
 
-    Only the prompt says which is right, so a model that goes by length or fluency alone gets nothing from them.
+    Only the prompt says which is right, so a model that goes by length or fluency alone gets nothing from them: of all
+    that can be built, each answer is as often the right one as the wrong one.
 
     Args:
         pairs: where answers are taken from; both come from one source, and their lengths differ by a tenth at most.
@@ -141,12 +142,13 @@ def build_mismatched_pairs(pairs: Sequence[PreferencePair], n_pairs: int, seed: 
     candidates: list[PreferencePair] = []
     for source in sorted(by_source):
         by_length = sorted(by_source[source], key=lambda pair: len(pair.chosen.response))
-        for one, other in pairwise(by_length):
-            n_one, n_other = len(one.chosen.response), len(other.chosen.response)
-            if n_other - n_one <= 0.1 * n_one and one.chosen.prompt != other.chosen.prompt:
-                rejected = Conversation((*one.chosen.prompt, other.chosen.messages[-1]))
-                if rejected != one.chosen:
-                    candidates.append(PreferencePair(one.chosen, rejected, max(MAGNITUDES), "mismatched"))
+        for shorter, longer in pairwise(by_length):
+            n_shorter, n_longer = len(shorter.chosen.response), len(longer.chosen.response)
+            if n_longer - n_shorter <= 0.1 * n_shorter and shorter.chosen.prompt != longer.chosen.prompt:
+                for own, other in ((shorter, longer), (longer, shorter)):
+                    rejected = Conversation((*own.chosen.prompt, other.chosen.messages[-1]))
+                    if rejected != own.chosen:
+                        candidates.append(PreferencePair(own.chosen, rejected, max(MAGNITUDES), "mismatched"))
     Random(seed).shuffle(candidates)
     return candidates[:n_pairs]
 
@@ -184,4 +186,13 @@ def _parse_pair(row: dict[str, Any], path: str, number: int, magnitudes: Magnitu
         raise DataError("chosen and rejected must have the same turns but for the last", path, number)
     if chosen == rejected:
         raise DataError("chosen and rejected are the same; a pair needs a difference", path, number)
-    return PreferencePair(chosen, rejected, labels[int(value)], str(row.get("source", "unknown")))
+    return PreferencePair(chosen, rejected, labels[int(value)], _parse_source(row, path, number))
+
+
+def _parse_source(row: dict[str, Any], path: str, number: int) -> str:
+    source = "unknown" if row.get("source") is None else str(row["source"])
+    try:
+        source.encode()
+    except UnicodeEncodeError:  # half a surrogate pair can be read, but neither printed nor written
+        raise DataError(f"source is not valid Unicode; got {source!a}", path, number) from None
+    return source

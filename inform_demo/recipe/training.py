@@ -25,7 +25,7 @@ from inform_demo.checkpoint import as_checkpoint_error
 from inform_demo.errors import DataError
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.packing import Pack
-from inform_demo.recipe.curves import plot_loss_curve
+from inform_demo.recipe.curves import import_figure, plot_loss_curve
 from inform_demo.recipe.dataset import PairDataset, collate_pairs
 from inform_demo.recipe.lora import add_lora, merge_lora
 from inform_demo.recipe.loss import preference_loss
@@ -126,7 +126,9 @@ def train(config: TrainingConfig) -> Path:
         ConfigError: the output holds a run with other settings.
         DataError: no pair is left to train on, or a row is no pair.
         CheckpointError: the base is broken or of another architecture.
+        MissingDependencyError: there is nothing to draw the curve with.
     """
+    import_figure()  # not at the first log, hours later
     set_seed(config.seed)
     with as_checkpoint_error(str(config.base), "its tokenizer could not be read"):
         tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(config.base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import torch
 from transformers import TrainingArguments
-from transformers.integrations.integration_utils import get_available_reporting_integrations
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
 
 from inform_demo.errors import ConfigError, MissingDependencyError
 from inform_demo.recipe.loss import MAGNITUDE_WEIGHTS, Loss
@@ -95,19 +96,34 @@ class TrainingConfig:
                 "batch_size, micro_batch_size and save_steps must be 1 or more; "
                 f"got {self.batch_size}, {self.micro_batch_size} and {self.save_steps}."
             )
+        self._check_ranges()
         if self.batch_size % (self.micro_batch_size * n_devices()):
             raise ConfigError(
                 "batch_size must be a multiple of micro_batch_size times the number of devices; "
                 f"got {self.batch_size}, {self.micro_batch_size} and {n_devices()}."
             )
-        if self.lora_rank < 0:
-            raise ConfigError(f"lora_rank must be 0, for none, or more; got {self.lora_rank}.")
         if self.keep_best and not self.holdout_fraction:
             raise ConfigError("keep_best goes by what is held out; give holdout_fraction more than 0.")
         if not all(0 <= share < math.inf for share in self.mix.values()):
             raise ConfigError(f"mix must give each source a share of at least 0; got {dict(self.mix)}.")
-        if not 0 <= self.holdout_fraction < 1:
-            raise ConfigError(f"holdout_fraction must be in [0, 1); got {self.holdout_fraction}.")
+
+    def _check_ranges(self) -> None:
+        """Each number by itself; NaN lies in no range."""
+        if self.max_steps != -1 and self.max_steps < 1:
+            raise ConfigError(f"max_steps must be 1 or more, or -1 to go by epochs; got {self.max_steps}.")
+        for name in ("epochs", "learning_rate", "head_learning_rate", "loss_scale", "lora_alpha"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be more than 0; got {getattr(self, name)}.")
+        for name in ("warmup_steps", "weight_decay", "center_coefficient", "lora_rank"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be 0 or more; got {getattr(self, name)}.")
+        for name in ("holdout_fraction", "mismatched_fraction"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in [0, 1); got {getattr(self, name)}.")
+        if not all(0 <= weight < math.inf for weight in self.magnitude_weights.values()):
+            raise ConfigError(f"magnitude_weights must be 0 or more; got {dict(self.magnitude_weights)}.")
+        if self.max_tokens < 1:
+            raise ConfigError(f"max_tokens must be 1 or more; got {self.max_tokens}.")
 
 
 def n_devices() -> int:
@@ -132,6 +148,10 @@ def keep_settings(config: TrainingConfig, goes_on: bool) -> None:
         for name, value in vars(config).items()
         if name not in _MAY_CHANGE
     }
+    # By content, since a file may have been moved, or made anew. Of the base, which may be large, the place has to do:
+    # a run that goes on has its weights from its own save.
+    settings["data"] = "sha256 " + " ".join(map(_digest, config.data))
+    settings["base"] = str(config.base.resolve())
     if goes_on and file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
         changed = [
@@ -148,11 +168,24 @@ def keep_settings(config: TrainingConfig, goes_on: bool) -> None:
     file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+
+
+def _check_trackers(trackers: tuple[str, ...]) -> None:
+    for tracker in trackers:
+        if tracker not in INTEGRATION_TO_CALLBACK:
+            raise ConfigError(f"--report-to must be of {', '.join(sorted(INTEGRATION_TO_CALLBACK))}; got {tracker!r}.")
+        if tracker not in get_available_reporting_integrations():
+            raise MissingDependencyError(tracker, f"--report-to {tracker}", f"pip install {tracker}")
+
+
 def build_training_arguments(config: TrainingConfig, has_holdout: bool) -> TrainingArguments:
     """What transformers' Trainer has to know of a run.
 
     Raises:
-        ConfigError: one process sees several GPUs, which the Trainer would split a pack over.
+        ConfigError: one process sees several GPUs, which the Trainer would split a pack over; or a tracker is unknown.
         MissingDependencyError: a tracker was asked for that is not installed.
     """
     if n_devices() == 1 and torch.cuda.device_count() > 1:
@@ -160,9 +193,7 @@ def build_training_arguments(config: TrainingConfig, has_holdout: bool) -> Train
             f"{torch.cuda.device_count()} GPUs are in sight of one process. Start a process for each by "
             "`accelerate launch` (examples/fsdp), or show it one by CUDA_VISIBLE_DEVICES=0."
         )
-    for tracker in config.report_to:
-        if tracker not in get_available_reporting_integrations():
-            raise MissingDependencyError(tracker, f"--report-to {tracker}", f"pip install {tracker}")
+    _check_trackers(config.report_to)
     return TrainingArguments(
         output_dir=str(config.output),
         num_train_epochs=config.epochs,

@@ -144,7 +144,7 @@ def _result_row(t: Texts, result: SubsetResult) -> tuple[str, ...]:
         result.source,
         _what(t, result.source),
         t.about.yes if is_learnt(result) else t.about.no,
-        f"{result.n:,}",
+        f"{result.n:,} ({result.n_prompts:,})",
         _share(result.accuracy),
         _interval(result),
         f"{_share(result.length_wins)} ({rules[result.length_rule]})",

@@ -7,6 +7,7 @@ of a whole one.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -72,4 +73,5 @@ def loss_of(model: torch.nn.Module) -> torch.Tensor:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     {"train": run_training, "fsdp": run_fsdp}[sys.argv[1]](*sys.argv[2:])

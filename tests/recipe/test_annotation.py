@@ -141,6 +141,8 @@ READABLE = {
     "**Winner:** A\n**Strength:** 2": ("A", 2),
     "{'winner': 'b', 'strength': 2}": None,  # the letter alone is too common a word in lower case
     "{'winner': 'B', 'strength': '2',}": ("B", 2),
+    '{"winner": "B", "strength": "2"}': ("B", 2),
+    '{"winner": "B", "strength": "4"}': None,
     '<think>Perhaps "winner": "A", "strength": 1?</think>{"winner": "B", "strength": 3}': ("B", 3),
     "Winner: tie": ("tie", 1),
     "Winner: A tie. Strength: 1": None,

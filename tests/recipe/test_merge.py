@@ -89,6 +89,11 @@ def change_tokenizer(folder):
     (folder / "tokenizer.json").write_text((folder / "tokenizer.json").read_text() + " ")
 
 
+def change_old_template(folder):
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "chat_template": "{{ messages }}"}))
+
+
 def change_weights(folder, change):
     file = folder / "model.safetensors"
     tensors = load_file(file)
@@ -109,6 +114,9 @@ MISMATCHES = {
     "cut short": (lambda f: (f / "model.safetensors").write_bytes(b"cut"), "model.safetensors cannot be read"),
     "gone": (lambda f: (f / "model.safetensors").unlink(), "holds no .safetensors file"),
     "no config": (lambda f: (f / "config.json").unlink(), "config.json cannot be read"),
+    "a config of another kind": (lambda f: (f / "config.json").write_text("[]"), "must hold a JSON object; got list"),
+    "old template": (change_old_template, "differ in their chat template"),
+    "index": (lambda f: (f / "model.safetensors.index.json").write_text("{"), "index.json cannot be read"),
 }
 
 

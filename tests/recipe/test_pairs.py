@@ -47,6 +47,7 @@ BAD = {
     "equal answers": (json.dumps(row("p", "a", "a")), "chosen and rejected are the same"),
     "other prompt": (json.dumps({**ROWS[0], "rejected": ROWS[1]["rejected"]}), "must have the same turns"),
     "no answer": (json.dumps({**ROWS[0], "chosen": ROWS[0]["chosen"][:1]}), "got: user"),
+    "half a character": (json.dumps({**ROWS[0], "source": "\ud83d"}), r"source is not valid Unicode; got '\\ud83d'"),
 }
 
 
@@ -154,8 +155,15 @@ def test_mismatched_pairs_cannot_be_told_apart_by_length(many_pairs):
         assert pair.chosen.response == answers[pair.chosen.prompt]
         assert pair.rejected.response != pair.chosen.response
         assert pair.rejected.response in answers.values()
-        n_chosen, n_rejected = len(pair.chosen.response), len(pair.rejected.response)
-        assert n_chosen <= n_rejected <= 1.1 * n_chosen
+        shorter, longer = sorted((len(pair.chosen.response), len(pair.rejected.response)))
+        assert longer <= 1.1 * shorter
     assert build_mismatched_pairs(many_pairs, 50, seed=0) == mismatched
     assert build_mismatched_pairs(many_pairs, 50, seed=1) != mismatched
-    assert len(build_mismatched_pairs(many_pairs[:2], 50, seed=0)) <= 1
+    assert len(build_mismatched_pairs(many_pairs[:2], 50, seed=0)) <= 2
+    leads = [
+        (len(pair.chosen.response) > len(pair.rejected.response))
+        - (len(pair.chosen.response) < len(pair.rejected.response))
+        for pair in build_mismatched_pairs(many_pairs, 10**6, seed=0)
+    ]
+    assert any(leads)
+    assert sum(leads) == 0

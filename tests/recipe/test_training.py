@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import sys
 
 import pytest
@@ -96,8 +97,10 @@ def test_a_tracker_gets_the_same_curve(config):
     accumulator = EventAccumulator(str(events)).Reload()
     tracked = {event.step: event.value for event in accumulator.Scalars("train/loss")}
     assert tracked == pytest.approx({row["step"]: row["loss"] for row in log_of(config) if "loss" in row})
-    with pytest.raises(MissingDependencyError, match="pip install no-such-tracker"):
-        train(dataclasses.replace(config, report_to=("no-such-tracker",)))
+    with pytest.raises(MissingDependencyError, match="pip install codecarbon"):
+        train(dataclasses.replace(config, report_to=("codecarbon",)))
+    with pytest.raises(ConfigError, match=r"tensorboard, .*; got 'tensorbord'"):
+        train(dataclasses.replace(config, report_to=("tensorbord",)))
 
 
 def trainer_of(config, model):
@@ -214,6 +217,15 @@ def test_the_best_on_what_is_held_out_is_kept(config):
         {"holdout_fraction": 1.0},
         {"mix": {"a": -1.0}},
         {"keep_best": True},
+        {"max_steps": 0},
+        {"epochs": 0.0},
+        {"epochs": math.nan},
+        {"learning_rate": -1e-4},
+        {"warmup_steps": -1},
+        {"mismatched_fraction": -0.04},
+        {"magnitude_weights": {1: 1.0, 2: math.nan, 3: 10.0}},
+        {"magnitude_weights": {1: 1.0, 2: -3.0, 3: 10.0}},
+        {"max_tokens": 0},
     ],
     ids=str,
 )
@@ -230,7 +242,10 @@ def test_the_curve_is_drawn_and_its_mean_is_unbiased(tmp_path):
     assert (tmp_path / "sub" / "loss.png").read_bytes().startswith(PNG)
 
 
-def test_without_matplotlib_the_pip_line_is_given(monkeypatch, tmp_path):
+def test_without_matplotlib_the_pip_line_is_given(config, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingDependencyError, match=r"inform-demo\[train\]"):
         plot_loss_curve([], tmp_path / "loss.png")
+    with pytest.raises(MissingDependencyError, match=r"inform-demo\[train\]"):
+        train(config)
+    assert not config.output.exists(), "not at the first log, when steps are lost"

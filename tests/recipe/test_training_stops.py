@@ -80,3 +80,16 @@ def test_a_run_goes_on_with_its_own_settings_only(config):
     with pytest.raises(ConfigError, match=r"learning_rate \(was 0.003, is 0.001\); loss \(was scaled_bt, is bt\)"):
         train(changed)
     assert state_of(config)["global_step"] == 24
+
+
+def test_a_run_goes_on_with_its_own_data_wherever_that_lies_now(config, tmp_path):
+    train(config)
+    moved = tmp_path / "moved.jsonl"
+    moved.write_bytes(config.data[0].read_bytes())
+    train(dataclasses.replace(config, data=(moved,), max_steps=30))
+    assert state_of(config)["global_step"] == 30
+    lines = moved.read_text(encoding="utf-8").splitlines(keepends=True)
+    moved.write_text("".join(lines[1:]), encoding="utf-8")
+    with pytest.raises(ConfigError, match="holds a run with other settings: data"):
+        train(dataclasses.replace(config, data=(moved,), max_steps=36))
+    assert state_of(config)["global_step"] == 30
