@@ -6,17 +6,20 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 import torch
 from transformers import LlamaForCausalLM
 
 from inform_demo.config import EMBEDDED_MODEL, ServeConfig
+from inform_demo.recipe.evaluation import EvaluationConfig, item_key, read_items
 from inform_demo.recipe.pairs import read_pairs
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.layout import build_demo, launch
 from tests.conftest import tiny_config
 from tests.doubles import FakeScorer
+from tests.recipe.conftest import row
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -75,6 +78,40 @@ def test_compare_results(capsys, monkeypatch, tmp_path):
     (tmp_path / "old.json").write_text(json.dumps(results), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", [script, "old.json"])
     with pytest.raises(SystemExit, match="evaluate again"):
+        runpy.run_path(script)
+
+
+def scored(tmp_path, n_copies):
+    """Pairs of five prompts, each as often as asked, and the logs of two models that are right about some of them."""
+    first, second = (0, 0, 1, 0, 1), (1, 0, 1, 1, 0)
+    rows = [row(f"p{i}", f"yes {copy}", f"no {copy}") for i in range(5) for copy in range(n_copies)]
+    data = tmp_path / "pairs.jsonl"
+    data.write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
+    items = read_items(EvaluationConfig(data=data), None, None)
+    for name, right in (("first", first), ("second", second)):
+        rewards = [{item_key(item): [float(right[i // n_copies]), 0.5]} for i, item in enumerate(items)]
+        lines = "".join(json.dumps(line) + "\n" for line in ({"model": name}, *rewards))
+        (tmp_path / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    return [second - first for first, second in zip(first, second, strict=True)]
+
+
+@pytest.mark.parametrize("n_copies", [1, 6])
+def test_compare_scores(capsys, monkeypatch, tmp_path, n_copies):
+    """Copies of a pair tell nothing new: the interval stays that of five independent differences."""
+    differences = scored(tmp_path, n_copies)
+    monkeypatch.chdir(tmp_path)
+    script = str(EXAMPLES / "compare_scores.py")
+    monkeypatch.setattr(sys, "argv", [script, "pairs.jsonl", "first.jsonl", "second.jsonl"])
+    runpy.run_path(script)
+    out = capsys.readouterr().out
+    mean, error = fmean(differences), stdev(differences) / 5**0.5
+    assert "| first.jsonl | 0.400 |" in out
+    low, high = mean - 1.96 * error, mean + 1.96 * error
+    assert f"| second.jsonl | 0.600 | {mean:+.3f} | {low:+.3f} to {high:+.3f} |" in out
+    assert f"{5 * n_copies} pairs of 5 prompts" in out
+    lines = Path("second.jsonl").read_text(encoding="utf-8").splitlines()
+    Path("second.jsonl").write_text("\n".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(SystemExit, match=rf"lacks 1 of the {5 * n_copies} pairs"):
         runpy.run_path(script)
 
 

@@ -117,7 +117,7 @@ def score_items(
     do does not depend on where a run was stopped.
     """
     log = ScoreLog(config.scores, scorer, config.weights)
-    keys = [_key(item) for item in items]
+    keys = [item_key(item) for item in items]
     with tqdm(total=sum(n_tokens), unit="token", unit_scale=True, desc="scoring") as progress:
         for batch in _batches(n_tokens, config.batch_tokens):
             if any(keys[i] not in log.rewards for i in batch):
@@ -139,7 +139,8 @@ def _batches(n_tokens: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _key(item: Item) -> str:
+def item_key(item: Item) -> str:
+    """What a score log knows an item by: a hash of all its answers' turns, whatever file it comes from."""
     turns = [[[message.role, message.content] for message in answer.messages] for answer in item.answers]
     return hashlib.sha256(json.dumps(turns).encode()).hexdigest()[:32]
 
