@@ -19,6 +19,9 @@ from inform_demo.types import Comparison, Preferred, Scorer
 
 N_BINS = 20
 
+# What one call of the API may hold.
+MOST_API_PAIRS = 200
+
 
 @dataclass(frozen=True)
 class BatchRow:

@@ -18,7 +18,6 @@ import re
 import secrets
 from dataclasses import dataclass
 
-import jinja2
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
@@ -126,7 +125,7 @@ class ChatEncoder:
         ]
         try:
             text = self._tokenizer.apply_chat_template(turns, tokenize=False)
-        except jinja2.TemplateError as error:
+        except Exception as error:  # a template may raise whatever an expression in it can
             raise ChatTemplateError(f"The model's chat template does not accept this conversation: {error}") from error
         assert isinstance(text, str)
         text = self._special.sub(lambda match: self._secret_names[match.group()], text)

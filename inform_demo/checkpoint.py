@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import torch
 from transformers import LlamaConfig
 
 from inform_demo.config import INFORM_70B, ModelConfig, Precision, PrecisionChoice
-from inform_demo.errors import CheckpointError, LoadError
+from inform_demo.errors import CheckpointError, InformError, LoadError
 from inform_demo.memory import is_out_of_memory
-from inform_demo.modeling import ARCHITECTURE
+from inform_demo.modeling import ARCHITECTURE, INFORMForSequenceClassification
 
 # By the format's own rule.
 _LONGEST_HEADER = 100_000_000
@@ -71,6 +71,16 @@ def read_or_know_config(config: ModelConfig) -> LlamaConfig:
     return LlamaConfig(**PUBLISHED_70B) if config.source == INFORM_70B else read_config(config)
 
 
+def build_skeleton(source: str, checkpoint: LlamaConfig) -> INFORMForSequenceClassification:
+    """The model that a config describes, without weights.
+
+    Raises:
+        CheckpointError: it describes none.
+    """
+    with as_checkpoint_error(source, "its config.json describes no model"), torch.device("meta"):
+        return INFORMForSequenceClassification(checkpoint)
+
+
 def stored_precision(source: str, checkpoint: LlamaConfig, choice: PrecisionChoice = "auto") -> Precision | None:
     """The precision of a checkpoint that is quantised already; None for a plain one, which can be loaded in any.
 
@@ -92,7 +102,8 @@ def stored_precision(source: str, checkpoint: LlamaConfig, choice: PrecisionChoi
             f"{source} is quantised with {fields.get('quant_method')}; expected plain weights, or what "
             "`inform-demo quantize` writes (bitsandbytes int8 or nf4)."
         )
-    if "score" not in (fields.get("llm_int8_skip_modules") or []):
+    skipped = fields.get("llm_int8_skip_modules")
+    if not isinstance(skipped, list) or "score" not in skipped:
         raise CheckpointError(
             f"{source} has a quantised score head; quantise the original with `inform-demo quantize`."
         )
@@ -138,7 +149,14 @@ def _weight_files(folder: Path) -> list[str]:
     if not index.exists():
         return sorted(file.name for file in folder.glob("*.safetensors"))
     with as_checkpoint_error(str(folder), f"its {INDEX} could not be read"):
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names: set[Any] = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    for name in names:
+        # A checkpoint of a stranger's must not have us read, or remove as broken, what lies elsewhere.
+        if not isinstance(name, str) or "\\" in name or Path(name).name != name or not name.endswith(".safetensors"):
+            raise CheckpointError(
+                f"{folder}: its {INDEX} must name .safetensors files of its own folder; got {str(name)[:80]!r}."
+            )
+    return sorted(names)
 
 
 def _length_by_header(file: Path) -> int | None:
@@ -150,13 +168,9 @@ def _length_by_header(file: Path) -> int | None:
         try:
             header = json.loads(stream.read(n_header))
             ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            return 8 + n_header + int(max(ends, default=0))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             return None
-    return 8 + n_header + max(ends, default=0)
-
-
-# What safetensors, transformers and torch raise over a file that is broken, or memory that runs out.
-_FAULTS = (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, MemoryError)
 
 
 def hash_weights(folder: Path) -> dict[str, str]:
@@ -170,12 +184,15 @@ def hash_weights(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def as_checkpoint_error(source: str, what: str) -> Iterator[None]:
-    """Faults of files and of the network as one typed error; the cause stays attached for the log."""
+    """Faults of files and of the network as one typed error; the cause stays attached for the log.
+
+    Any exception, because what safetensors, transformers and torch raise over a broken file is no closed list.
+    """
     try:
         yield
-    except LoadError:
+    except InformError:
         raise
-    except _FAULTS as error:
+    except Exception as error:
         if is_out_of_memory(error):
             words = f"{source}: out of memory while loading; use another precision or a larger device."
             raise LoadError(words) from error

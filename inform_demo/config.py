@@ -30,6 +30,9 @@ DEFAULT_TIE_BAND = 0.05
 # A first pass may have kernels to load; after that, two minutes are far more than any pass that still makes progress.
 DEFAULT_FORWARD_TIMEOUT_S = 120.0
 
+# The most that a thread can be told to wait by any settings that make sense; "inf" is more than it can.
+_DAY_S = 86_400
+
 # Comparisons a minute for one visitor of a page that others can reach: more than anyone reads.
 DEFAULT_RATE_LIMIT = 60
 
@@ -67,8 +70,8 @@ class ModelConfig:
             )
         if self.max_tokens < 1:
             raise ConfigError(f"max_tokens must be at least 1; got {self.max_tokens}.")
-        if not self.forward_timeout_s > 0:
-            raise ConfigError(f"forward_timeout_s must be more than 0; got {self.forward_timeout_s}.")
+        if not 0 < self.forward_timeout_s <= _DAY_S:
+            raise ConfigError(f"forward_timeout_s must be in (0, {_DAY_S}]; got {self.forward_timeout_s}.")
 
     @property
     def is_embedded(self) -> bool:

@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from inform_demo.attention import TREE_ATTENTION
 from inform_demo.chat import ChatEncoder
-from inform_demo.checkpoint import as_checkpoint_error, read_config, stored_precision
+from inform_demo.checkpoint import as_checkpoint_error, build_skeleton, read_config, stored_precision
 from inform_demo.config import ModelConfig, Precision
 from inform_demo.download import fetch
 from inform_demo.errors import LoadError, MissingDependencyError
@@ -100,8 +100,7 @@ def load_model(
 def _plan(config: ModelConfig) -> _Plan:
     checkpoint = read_config(config)
     stored = stored_precision(config.source, checkpoint, config.precision)
-    with torch.device("meta"):
-        skeleton = INFORMForSequenceClassification(checkpoint)
+    skeleton = build_skeleton(config.source, checkpoint)
     max_tokens = min(config.max_tokens, checkpoint.max_position_embeddings)
     footprints = measure(skeleton, max_tokens)
     placement = resolve_placement(

@@ -11,13 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
-from inform_demo.checkpoint import read_or_know_config, stored_precision
+from inform_demo.checkpoint import build_skeleton, read_or_know_config, stored_precision
 from inform_demo.config import ModelConfig, Precision
 from inform_demo.errors import ConfigError, NotEnoughMemoryError
 from inform_demo.footprint import CONVERSATIONS, Footprint, measure
-from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.placement import (
     CARD_SIZES,
     GIB,
@@ -98,8 +95,7 @@ def build_plan(config: ModelConfig, devices: Sequence[Device] | None = None) -> 
     stored = stored_precision(config.source, checkpoint, config.precision)
     devices = find_devices() if devices is None else devices
     max_tokens = min(config.max_tokens, checkpoint.max_position_embeddings)
-    with torch.device("meta"):
-        skeleton = INFORMForSequenceClassification(checkpoint)
+    skeleton = build_skeleton(config.source, checkpoint)
     footprints = measure(skeleton, max_tokens)
     if stored:
         footprints = {stored: footprints[stored]}

@@ -143,6 +143,15 @@ def test_a_template_that_refuses_says_why():
         ChatEncoder(llama_2_like(), 999).encode(conversation)
 
 
+@pytest.mark.parametrize("template", ["{{ 1 / 0 }}", "{{ messages[0].content + 1 }}", "{{ messages[9].content.x }}"])
+def test_a_template_that_breaks_is_told_whatever_it_raises(template):
+    tokenizer = llama_3_like()
+    tokenizer.chat_template = template
+    (conversation,) = build_conversations("Hi", ["Hello"])
+    with pytest.raises(ChatTemplateError, match="does not accept"):
+        ChatEncoder(tokenizer, 999).encode(conversation)
+
+
 def test_a_tokenizer_without_template_is_refused():
     tokenizer = llama_3_like()
     tokenizer.chat_template = None

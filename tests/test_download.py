@@ -174,6 +174,29 @@ def test_a_shard_cut_short_in_the_cache_is_named_and_fetched_again(hub):
     assert shard.stat().st_size == (hub.folder / LAST_SHARD).stat().st_size
 
 
+@pytest.mark.parametrize("form", ["{file}", "../../../../../../..{file}"])
+def test_an_index_that_names_files_elsewhere_costs_nobody_a_file(hub, tmp_path, form):
+    """What cannot be read is removed from the cache; a stranger's checkpoint must not say what that is."""
+    thesis = tmp_path / "thesis.safetensors"
+    thesis.write_text("years of work")
+    hub.folder = shutil.copytree(hub.folder, tmp_path / "theirs")
+    index = hub.folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": form.format(file=thesis)}}))
+    with pytest.raises(CheckpointError, match=r"must name \.safetensors files of its own folder"):
+        fetch(CONFIG, ProgressTracker())
+    assert thesis.read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "weight_map", [None, {"a": 1}, {"a": "weights.bin"}, {"a": "..\\\\x.safetensors"}, {"a": [1]}], ids=str
+)
+def test_an_index_that_names_no_weight_files_is_told(tmp_path, weight_map):
+    folder = shutil.copytree(EMBEDDED_MODEL, tmp_path / "model")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors\.index\.json"):
+        load_model(ModelConfig(model=str(folder)))
+
+
 def test_a_shard_cut_short_in_a_folder_is_named_with_both_lengths(tmp_path):
     folder = shutil.copytree(EMBEDDED_MODEL, tmp_path / "model")
     shard = folder / LAST_SHARD

@@ -17,6 +17,7 @@ from inform_demo.errors import CheckpointError, ConfigError, LoadError, MissingD
 from inform_demo.loading import _check_placed, load_model
 from inform_demo.modeling import INFORMForSequenceClassification
 from inform_demo.placement import GIB, Device, Placement
+from inform_demo.plan import build_plan
 from inform_demo.progress import ProgressTracker
 from inform_demo.verification import load_verified_scorer
 from tests.conftest import build_tiny_model
@@ -84,6 +85,37 @@ def test_a_foreign_checkpoint_is_named(checkpoint):
 def test_a_config_that_is_no_json(checkpoint):
     (checkpoint / "config.json").write_text("{broken")
     with pytest.raises(CheckpointError, match=r"config\.json"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_size": "x"},
+        {"hidden_size": -8},
+        {"vocab_size": "49152"},
+        {"max_position_embeddings": None},
+        {"num_attention_heads": 0},
+        {"hidden_act": "no such thing"},
+        {"pad_token_id": 10**9},
+        {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True, "llm_int8_skip_modules": 5}},
+        {"rope_parameters": {"rope_type": "no such thing", "rope_theta": 1.0}},
+    ],
+    ids=str,
+)
+def test_a_config_that_describes_no_model_is_told_and_no_traceback(checkpoint, change):
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(CheckpointError):
+        load(checkpoint)
+    with pytest.raises(CheckpointError):
+        build_plan(ModelConfig(model=str(checkpoint)))
+
+
+def test_a_header_whose_offsets_are_no_numbers(checkpoint):
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": ["a", "b"]}}).encode()
+    max(checkpoint.glob("*.safetensors")).write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError, match=r"is no \.safetensors file"):
         load(checkpoint)
 
 

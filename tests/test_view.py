@@ -196,6 +196,14 @@ def test_the_words_are_explained_in_percent():
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("tie_band", "bounds"), [(0.05, [55, 73, 95, 95]), (0.3, [80, 95, 95]), (0.49, [99, 99]), (0, [50, 73, 95, 95])]
+)
+def test_a_wide_band_takes_the_place_of_the_words_within_it(tie_band, bounds):
+    text = Outline(view.render_words(ENGLISH, tie_band)).text
+    assert [int(percent) for percent in re.findall(r"(?:up to|above) (\d+) %", text)] == bounds
+
+
 def test_the_count_says_by_how_much_a_text_is_too_long():
     assert "90 of 100 tokens" in view.render_count(ENGLISH, 90, 100)
     assert "20 over the limit of 100" in Outline(view.render_count(ENGLISH, 120, 100)).text

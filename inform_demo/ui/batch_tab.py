@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from inform_demo.batch import BatchRun, summarise
+from inform_demo.batch import MOST_API_PAIRS, BatchRun, summarise
 from inform_demo.batch_files import LABEL_IS_A, Columns, Table, guess_columns, read_table
 from inform_demo.config import ServeConfig
 from inform_demo.errors import InputError, ScoringError
@@ -40,9 +40,6 @@ from inform_demo.web.metrics import count_fault
 
 # How long one step holds the model: short beside the patience of the next visitor, long beside a step's own cost.
 STEP_S = 1.5
-
-# What one call of the API may hold.
-MOST_API_PAIRS = 200
 
 _NO_COLUMN = ""
 

@@ -223,12 +223,13 @@ def _published(t: Texts, comparison: Comparison, published: tuple[float, float])
 
 def render_words(t: Texts, tie_band: float) -> str:
     """What the words of a verdict mean, in percent."""
-    tie, slightly, better = (format_percent(p) for p in (0.5 + tie_band, SLIGHTLY_BETTER_UP_TO, BETTER_UP_TO))
+    tie, up_to = 0.5 + tie_band, t.compare.up_to
+    words = ((t.compare.word_slightly, SLIGHTLY_BETTER_UP_TO), (t.compare.word_better, BETTER_UP_TO))
     rows = (
-        (t.compare.word_tie, t.compare.up_to.format(percent=tie)),
-        (t.compare.word_slightly, t.compare.up_to.format(percent=slightly)),
-        (t.compare.word_better, t.compare.up_to.format(percent=better)),
-        (t.compare.word_clearly, t.compare.above.format(percent=better)),
+        (t.compare.word_tie, up_to.format(percent=format_percent(tie))),
+        # A wide band takes the place of the words that end within it.
+        *((word, up_to.format(percent=format_percent(p))) for word, p in words if p > tie),
+        (t.compare.word_clearly, t.compare.above.format(percent=format_percent(max(tie, BETTER_UP_TO)))),
     )
     return f'{paragraph(t.compare.words_intro)}<dl class="words">{definitions(rows)}</dl>'
 

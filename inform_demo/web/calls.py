@@ -9,6 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from inform_demo.batch import MOST_API_PAIRS
+from inform_demo.ranking import MOST_ANSWERS
+
 # By this Gradio knows a file in an argument, wherever it is.
 _FILE_TYPE = "gradio.FileData"
 
@@ -19,7 +22,8 @@ _MOST_PATH_CHARACTERS = 4096
 def count_comparisons(call: Any, ranking: int | None = None) -> int:
     """What a call costs, in any form that the page and programs send it in; what cannot be told costs one.
 
-    Each pair of a batch is a comparison, and so are two answers of a ranking: that many are computed.
+    Each pair of a batch is a comparison, and so are two answers of a ranking: that many are computed. A call with more
+    than are let in is refused after it was counted, so that it costs as much as the largest that is not.
 
     Args:
         call: the JSON.
@@ -31,7 +35,7 @@ def count_comparisons(call: Any, ranking: int | None = None) -> int:
     given = data if isinstance(data, list) else []
     first = given[0] if given else call.get("pairs")
     if isinstance(first, list) and all(isinstance(pair, dict) for pair in first):
-        return max(1, len(first))
+        return max(1, min(len(first), MOST_API_PAIRS))
     if isinstance(first, int | float):
         if call.get("fn_index") != ranking:
             return 1
@@ -39,7 +43,7 @@ def count_comparisons(call: Any, ranking: int | None = None) -> int:
     else:
         answers = given[1] if len(given) > 1 else call.get("responses")
         n_answers = len(answers) if isinstance(answers, list) else 0
-    return max(1, (n_answers + 1) // 2)
+    return max(1, (min(n_answers, MOST_ANSWERS) + 1) // 2)
 
 
 def file_paths(value: Any) -> list[str]:

@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from inform_demo import ui
 from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import ServeConfig
+from inform_demo.errors import ConfigError
 from inform_demo.slot import ScorerSlot
 from inform_demo.ui.events import I18N
 from inform_demo.ui.texts import LANGUAGES, flatten
@@ -92,7 +93,7 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
         options: further arguments of `Blocks.launch`, such as `prevent_thread_lock`.
 
     Raises:
-        ConfigError: the sign-in that is asked for is not to be had here.
+        ConfigError: the sign-in that is asked for is not to be had here, or the address is not.
     """
     check_sign_in(config)
     forbid_fetching()
@@ -124,7 +125,14 @@ def launch(demo: gr.Blocks, config: ServeConfig, stopping: Stopping | None = Non
     block = not options.pop("prevent_thread_lock", False)
     if block:
         stopping.listen()
-    _, url, _ = demo.launch(**launch_options(config), app_kwargs=app_kwargs, prevent_thread_lock=True, **options)
+    try:
+        _, url, _ = demo.launch(**launch_options(config), app_kwargs=app_kwargs, prevent_thread_lock=True, **options)
+    except OSError as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ConfigError(
+            f"The page could not be served: {reason}. Is another program there? Name another port by --port or "
+            "INFORM_PORT, or another address by --host or INFORM_HOST."
+        ) from error
     harden(demo.server, is_limited=Kind.SCORE in build_limits(config), proxies=proxies_of(config))
     if block:
         stopping.wait(view.is_busy, view.is_undelivered, lambda: demo.close(verbose=False))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 
 import httpx
@@ -14,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inform_demo.batch_files import MOST_BYTES
 from inform_demo.config import ServeConfig
-from inform_demo.errors import CheckpointError, ModelNotReadyError, NonFiniteRewardError
+from inform_demo.errors import CheckpointError, ConfigError, ModelNotReadyError, NonFiniteRewardError
 from inform_demo.scoring import RewardScorer
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import Conversation, Message, build_conversations
@@ -24,7 +27,7 @@ from inform_demo.web import bodies, metrics
 from inform_demo.web.logs import JsonFormatter, TextFormatter, new_request_id
 from inform_demo.web.metering import MeteredScorer
 from tests.doubles import FakeScorer
-from tests.web.conftest import answer, ask
+from tests.web.conftest import ROOT, answer, ask
 
 
 def test_alive_at_once_and_ready_when_the_model_is_there(serve):
@@ -43,6 +46,22 @@ def test_alive_at_once_and_ready_when_the_model_is_there(serve):
     slot.get(10)
     ready = httpx.get(f"{url}readyz")
     assert (ready.status_code, ready.json()["state"]) == (200, "ready")
+
+
+def test_a_port_that_is_taken_is_told_by_the_setting_that_names_it(serve):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"{port}.*--port or INFORM_PORT"):
+            serve(config=ServeConfig(port=port))
+
+
+def test_the_entry_of_the_space_tells_a_bad_setting_in_words():
+    command, environment = [sys.executable, "app.py"], {**os.environ, "INFORM_PORT": "abc"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("inform-demo: ")
+    assert "INFORM_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_machine_too_slow_to_answer_itself_at_once_still_serves(serve, monkeypatch):

@@ -300,6 +300,8 @@ TEXTS = ["p", "s", *["an answer"] * 16]
         ({"data": ["key", "prompt", "a", "b", ""]}, 1),
         ({"data": [True]}, 1),
         ({"data": []}, 1),
+        ({"data": [[{}] * 60_000]}, 200),  # refused, and not at the price of hours
+        ({"prompt": "p", "responses": ["a"] * 90_000}, 8),
     ],
 )
 def test_a_ranking_costs_a_comparison_for_every_two_answers(call, cost):
