@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +38,15 @@ ENDINGS = (".csv", ".jsonl", ".parquet")
 # A cell longer than this has more tokens than any limit lets through.
 MOST_CELL_CHARACTERS = 1_000_000
 
+# JSON of brackets alone takes 35 times its bytes once parsed. It may unpack to as much as Parquet; in a row that can be
+# scored, the turns of a conversation are the third level.
+_MOST_UNPACKED_BYTES = 10 * MOST_BYTES
+_PART_BYTES = 50
+_MOST_DEPTH = 64
+
+# A text is one match, and what it begins is never given up again: else a text of many escapes takes memory for each.
+_PART = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
+
 # Column names that other people's files have, most telling first.
 _GUESSES: dict[str, tuple[str, ...]] = {
     "prompt": ("prompt", "messages", "instruction", "question", "input", "conversation", "query"),
@@ -52,6 +63,9 @@ _LABELS: dict[str, Preferred] = {
     **dict.fromkeys(("b", "answer_b", "response_b", "model_b", "1", "rejected"), "b"),
     **dict.fromkeys(("tie", "equal", "same", "tie (bothbad)", "both"), "tie"),
 }
+
+# What pandas makes of whole numbers in a column with a gap.
+_WHOLE = re.compile(r"^([01])\.0+$")
 
 
 @dataclass(frozen=True)
@@ -139,16 +153,36 @@ def _read_csv(data: bytes, name: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _count_parts(line: str, most: int) -> int | None:
+    """Texts, brackets and commas of a line of JSON, up to one more than `most`; None where it is nested too deep."""
+    depth = n_parts = 0
+    for n_parts, part in enumerate(_PART.finditer(line), 1):
+        mark = line[part.start()]
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > _MOST_DEPTH:
+            return None
+        if n_parts > most:
+            break
+    return n_parts
+
+
 def _read_jsonl(data: bytes, name: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
+    left = (_MOST_UNPACKED_BYTES - len(data)) // _PART_BYTES
     for number, line in enumerate(_decode(data, name).split("\n"), 1):
         if not line.strip():
             continue
+        n_parts = _count_parts(line, left)
+        if n_parts is None:
+            raise DataError(f"is nested deeper than {_MOST_DEPTH} levels", name, number)
+        left -= n_parts
+        if left < 0:
+            raise DataError(f"unpacks to more than {_MOST_UNPACKED_BYTES:,} bytes", name, number)
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise DataError(f"is not JSON: {error.msg} at character {error.pos + 1}", name, number) from None
-        except (RecursionError, ValueError) as error:
+        except ValueError as error:
             raise DataError(f"is not JSON that can be read: {type(error).__name__}", name, number) from None
         if not isinstance(row, dict):
             raise DataError(f"expected a JSON object in each line; got {type(row).__name__}", name, number)
@@ -226,9 +260,9 @@ def _parse_label(row: Mapping[str, Any], column: str | None) -> Preferred | None
     if column == LABEL_IS_A:
         return "a"
     value = row.get(column)
-    if value is None or str(value).strip() == "":
+    if value is None or str(value).strip() == "" or (isinstance(value, float) and math.isnan(value)):
         return None
-    label = _LABELS.get(str(value).strip().lower())
+    label = _LABELS.get(_WHOLE.sub(r"\1", str(value).strip().lower()))
     if label is None:
         raise InputError(f"{column} must be a, b, tie, 0 (A) or 1 (B); got {str(value)[:40]!r}.")
     return label

@@ -164,6 +164,13 @@ class ServeConfig:
         host = self.host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
         return self.is_space or host not in _LOOPBACK or bool(self.trusted_proxies)
 
+    @property
+    def visitor_limit(self) -> int:
+        """Comparisons a minute for one visitor; 0 for no limit."""
+        if self.rate_limit is None:
+            return DEFAULT_RATE_LIMIT if self.is_public else 0
+        return self.rate_limit
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> Self:
         """Settings given as arguments (None counts as not given), else `INFORM_*`, else defaults."""

@@ -95,7 +95,8 @@ def test_any_bytes_are_rows_or_a_named_fault(data, ending):
         ("f.csv", b"a,b\n", "has no rows"),
         ("f.jsonl", b'{"a": 1}\n{"a": \n', "f.jsonl, line 2: is not JSON"),
         ("f.jsonl", b"[1]\n", "f.jsonl, line 1: expected a JSON object in each line; got list"),
-        ("f.jsonl", b"[" * 200_000, "f.jsonl, line 1: is not JSON that can be read"),
+        ("f.jsonl", b"[" * 200_000, "f.jsonl, line 1: is nested deeper than 64 levels"),
+        ("f.jsonl", b'{"a": ' + b"9" * 5_000 + b"}", "f.jsonl, line 1: is not JSON that can be read: ValueError"),
         ("f.jsonl", b'{"\\ud800": 1}\n', "the name of a column is not valid Unicode"),
         ("f.parquet", b"PAR1 no", "is not Parquet that can be read"),
         ("f.txt", b"a", "expected a file that ends in .csv, .jsonl or .parquet"),
@@ -148,6 +149,28 @@ def test_parquet_in_which_little_stands_for_much_is_refused_before_it_is_unpacke
     assert len(out.getvalue()) < 100_000
     with pytest.raises(DataError, match=r"^f.parquet: unpacks to [\d,]+ bytes; the limit is 200,000,000.$"):
         read_table(out.getvalue(), "f.parquet")
+
+
+@pytest.mark.parametrize("cell", ["[[]]", "{}", '{"": 0}', '"ab"'])
+def test_jsonl_in_which_little_stands_for_much_is_refused_before_it_is_parsed(cell, monkeypatch):
+    lines = [json.dumps({"a": "x"}), f'{{"a": [{",".join([cell] * 100_000)}]}}']
+    data = "\n".join([*lines, *lines[1:] * (19_900_000 // len(lines[1]) - 1)]).encode()
+    parsed = []
+    monkeypatch.setattr(json, "loads", lambda line: parsed.append(len(line)) or {})
+    with pytest.raises(DataError, match=r"^f.jsonl, line \d+: unpacks to more than 200,000,000 bytes.$"):
+        read_table(data, "f.jsonl")
+    assert sum(parsed) < len(data)
+
+
+def test_jsonl_that_is_large_by_its_texts_or_has_many_turns_is_read():
+    text = json.dumps('[{"a": 1}, ' * 8 + "\\" * 10)
+    turns = ", ".join([f'{{"role": "user", "content": {text}}}'] * 60)
+    line = f'{{"prompt": [{turns}], "a": "x", "b": "y"}}\n'
+    n_rows = min(MOST_ROWS, MOST_BYTES // len(line))
+    table = read_table(line.encode() * n_rows, "f.jsonl")
+    assert len(table.rows) == n_rows > 1_900
+    wide = json.dumps({f"c{i}": "" for i in range(MOST_COLUMNS)})
+    assert len(read_table(f"{wide}\n".encode() * MOST_ROWS, "f.jsonl").rows) == MOST_ROWS
 
 
 def test_parquet_with_any_kind_of_column_is_read_as_it_was_written():
@@ -234,3 +257,28 @@ def test_answers_may_be_whole_conversations():
     assert (pair.a.response, pair.b.response, pair.label) == ("good", "bad", "a")
     with pytest.raises(InputError, match="different prompts"):
         parse_pair({"chosen": chosen, "rejected": rejected[2:]}, Columns(None, "chosen", "rejected"))
+
+
+@pytest.mark.parametrize(("write", "ending"), [("to_csv", "csv"), ("to_json", "jsonl"), ("to_parquet", "parquet")])
+def test_whole_numbers_that_pandas_made_floats_of_are_labels(write, ending):
+    """As it does with every column of numbers that has a gap."""
+    frame = pd.DataFrame({"prompt": "p", "a": "one", "b": "two", "label": [0, 1, None]})
+    assert frame["label"].dtype == float
+    out = io.BytesIO()
+    options = {"csv": {"index": False}, "jsonl": {"orient": "records", "lines": True}, "parquet": {}}[ending]
+    getattr(frame, write)(out, **options)
+    rows = read_table(out.getvalue(), f"f.{ending}").rows
+    assert [parse_pair(row, COLUMNS).label for row in rows] == ["a", "b", None]
+
+
+@pytest.mark.parametrize(
+    ("label", "due"), [(0.0, "a"), (1, "b"), (" 1.0 ", "b"), ("0.000", "a"), (float("nan"), None), ("", None)]
+)
+def test_a_label_may_be_written_as_a_whole_number_of_any_kind(label, due):
+    assert parse_pair({"prompt": "p", "a": "x", "b": "y", "label": label}, COLUMNS).label == due
+
+
+@pytest.mark.parametrize("label", [0.5, 2.0, 10.0, -1.0, "1.0.0", "1.", "0.01", True, "nan", float("inf")])
+def test_another_number_is_no_label(label):
+    with pytest.raises(InputError, match=r"must be a, b, tie, 0 \(A\) or 1 \(B\)"):
+        parse_pair({"prompt": "p", "a": "x", "b": "y", "label": label}, COLUMNS)

@@ -8,21 +8,20 @@ was pressed; the rows done so far are kept on the server, in `batch_jobs`. Knows
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pandas as pd
 
 from inform_demo.batch import MOST_API_PAIRS, BatchRun, summarise
-from inform_demo.batch_files import LABEL_IS_A, Columns, Table, guess_columns, read_table
+from inform_demo.batch_files import LABEL_IS_A, Columns, guess_columns
 from inform_demo.config import ServeConfig
 from inform_demo.errors import InputError, ScoringError
 from inform_demo.slot import ScorerSlot
 from inform_demo.types import LoadReport
 from inform_demo.ui import batch_view, handlers, view
 from inform_demo.ui.batch_export import EXPORTS, example_file, row_values
-from inform_demo.ui.batch_jobs import Job, Jobs
+from inform_demo.ui.batch_jobs import MOST_JOBS_OF_ONE, Job, Jobs, read_upload
 from inform_demo.ui.batch_panel import BatchPanel, build_batch_panel
 from inform_demo.ui.events import (
     ASIDE,
@@ -44,13 +43,18 @@ STEP_S = 1.5
 _NO_COLUMN = ""
 
 
-def _read_upload(path: str) -> tuple[str, Table]:
-    """The table of an uploaded file, which is deleted whatever comes of it."""
-    file = Path(path)
-    try:
-        return file.name, read_table(file.read_bytes(), file.name)
-    finally:
-        file.unlink(missing_ok=True)
+def _build_jobs(config: ServeConfig) -> Jobs:
+    """Places for files; of one visitor there are fewer where the gate limits visitors at all."""
+    return Jobs(most_of_one=MOST_JOBS_OF_ONE if config.visitor_limit else None)
+
+
+def _keep(jobs: Jobs, job: Job, key: str, t: Texts) -> str:
+    """The key of a job that has its place now, instead of that of `key` where room is needed."""
+    new_key = jobs.add(job, instead=key)
+    if new_key is None:
+        is_share = jobs.has_share(job.visitor)
+        raise InputError(t.batch.full_of_one.format(count=jobs.most_of_one) if is_share else t.batch.full)
+    return new_key
 
 
 def _opened(tab: BatchPanel, job: Job, columns: Columns | None, t: Texts) -> dict[Any, Any]:
@@ -84,11 +88,11 @@ def _connect_file(tab: BatchPanel, jobs: Jobs) -> None:
         if path is None:
             return {tab.file_note: gr.skip()}
         try:
-            job = Job(*_read_upload(path))
+            job = read_upload(path)
+            if job is None:
+                raise InputError(t.batch.gone)  # noqa: TRY301 - said in the same place as any other fault
             opened = _opened(tab, job, guess_columns(job.table.columns), t)
-            new_key = jobs.add(job, instead=key)
-            if new_key is None:
-                raise InputError(t.batch.full)  # noqa: TRY301 - said in the same place as any other fault
+            new_key = _keep(jobs, job, key, t)
         except Exception as error:
             # The file before it stays, and with it its rows.
             kept = f" {t.batch.file_kept}" if jobs.get(key) else ""
@@ -291,7 +295,7 @@ def build_batch_tab(demo: gr.Blocks, slot: ScorerSlot, config: ServeConfig) -> l
         The parts that are HTML of ours and change with the language only.
     """
     tab, statics = build_batch_panel()
-    jobs = Jobs()
+    jobs = _build_jobs(config)
     _connect_file(tab, jobs)
     _connect_memory(demo, tab, jobs, slot, config.tie_band)
     _connect_run(tab, jobs, slot, config.tie_band)

@@ -20,26 +20,30 @@ window.inform = (() => {
   let recalled = false;
   let turnsShown = 0;
   let asked = null; // the texts of the comparison under way, and when it was asked for
+  let written = []; // the texts in the fields, as last told
   let opened = null;
   let keptAt = null; // when the history's entry of the verdict shown was made
 
   // A field that was never touched holds null.
   const asTexts = (values) => values.map((value) => value ?? "");
+  const isEqual = (one, other) => JSON.stringify(one) === JSON.stringify(other);
   const isTexts = (value) => Array.isArray(value) && value.every((text) => typeof text === "string");
 
-  // Storage may be full or forbidden, and what it holds may be anything: the page works without it.
+  // Storage may be full or forbidden, and what it holds may be anything: the page works without it. It is given by name:
+  // where it is forbidden, `localStorage` alone throws.
   const read = (storage, key) => {
     try {
-      return JSON.parse(storage.getItem(key));
+      return JSON.parse(window[storage].getItem(key));
     } catch {
       return null;
     }
   };
   const write = (storage, key, value) => {
     try {
-      storage.setItem(key, JSON.stringify(value));
+      window[storage].setItem(key, JSON.stringify(value));
+      return true;
     } catch {
-      // Only the memory is lost.
+      return false; // Only the memory is lost.
     }
   };
 
@@ -95,33 +99,44 @@ window.inform = (() => {
     if (!isTexts(texts) || texts.length !== n) throw new Error("not texts");
     return texts;
   };
+  const isLinked = () => location.hash.startsWith(LINK_PREFIX);
+  // A reload shall bring back what was typed since.
+  const dropLink = () => history.replaceState(null, "", location.pathname + location.search);
+  // A link put into the address bar of a tab that shows the page loads nothing by itself. The browser asks before texts
+  // are lost that the history does not hold; for whoever stays and writes on, the link is dropped.
+  addEventListener("hashchange", () => {
+    if (!recalled || !isLinked()) return;
+    const isLost = written.some((text) => text) && !entries().some((entry) => isEqual(entry.texts, written));
+    if (isLost) addEventListener("beforeunload", (event) => event.preventDefault(), { once: true });
+    location.reload();
+  });
+  addEventListener("input", () => recalled && isLinked() && dropLink());
 
   // --- The memory of this tab. The fields also report a change when they first appear, empty.
   const remember = (texts) => {
     if (!recalled) return;
-    write(sessionStorage, TEXTS_KEY, asTexts(texts));
+    written = asTexts(texts);
+    write("sessionStorage", TEXTS_KEY, written);
     // A change is told a moment late: it may be one that the comparison under way has already seen.
-    const isSeen = asked !== null && JSON.stringify(asTexts(texts)) === JSON.stringify(asked.texts);
-    document.getElementById("verdict")?.classList.toggle("is-stale", !isSeen);
+    document.getElementById("verdict")?.classList.toggle("is-stale", asked === null || !isEqual(written, asked.texts));
   };
   const note = (key) => `<p class="placeholder">${say(key)}</p>`;
   const recall = async (values) => {
     const texts = asTexts(values);
+    const stored = read("sessionStorage", TEXTS_KEY);
+    const known = isTexts(stored) && stored.length === texts.length && !texts.some((text) => text) ? stored : texts;
+    let told = "compare_empty_verdict";
     recalled = true;
-    if (location.hash.startsWith(LINK_PREFIX)) {
+    if (isLinked()) {
+      const linked = readLink(texts.length);
+      dropLink(); // it has read it
       try {
-        const linked = await readLink(texts.length);
-        return [...fill(linked), note("compare_share_opened")];
+        return [...fill(await linked), note("compare_share_opened")];
       } catch {
-        return [...texts, note("compare_share_broken")];
-      } finally {
-        // A reload shall bring back what was typed since.
-        history.replaceState(null, "", location.pathname + location.search);
+        told = "compare_share_broken";
       }
     }
-    const stored = read(sessionStorage, TEXTS_KEY);
-    const known = isTexts(stored) && stored.length === texts.length && !texts.some((text) => text) ? stored : texts;
-    return [...fill(known), note("compare_empty_verdict")];
+    return [...fill(known), note(told)];
   };
 
   // --- Comparing
@@ -160,37 +175,41 @@ window.inform = (() => {
   const emptyResults = () => [note("compare_empty_verdict"), "", { __type__: "update", visible: false }];
 
   // --- History, in this browser only
-  const isEntry = (entry) => isTexts(entry?.texts) && typeof entry.words === "string" && typeof entry.rewards === "string";
+  const isEntry = (entry) =>
+    isTexts(entry?.texts) && entry.texts.length > 0 && typeof entry.words === "string" && typeof entry.rewards === "string";
   const entries = () => {
-    const stored = read(localStorage, HISTORY_KEY);
+    const stored = read("localStorage", HISTORY_KEY);
     return Array.isArray(stored) ? stored.filter(isEntry).slice(0, MOST_ENTRIES) : [];
   };
   const setEntries = (list) => {
-    write(localStorage, HISTORY_KEY, list.slice(0, MOST_ENTRIES));
+    const kept = list.slice(0, MOST_ENTRIES);
+    // Where they do not fit, the oldest go; one that does not even fit alone costs no other its place.
+    while (!write("localStorage", HISTORY_KEY, kept) && kept.length > 1) kept.pop();
     drawHistory();
   };
-  const isKept = () => read(localStorage, HISTORY_OFF_KEY) !== true;
+  const isKept = () => read("localStorage", HISTORY_OFF_KEY) !== true;
   const keep = (entry) => {
     if (isKept()) setEntries([entry, ...entries()]);
   };
   // The words follow the tie band, which may be moved afterwards.
   const retold = (html) => {
-    const [last, ...rest] = entries();
     const words = factsOf(html)?.words;
-    if (words && last && last.at === keptAt) setEntries([{ ...last, words }, ...rest]);
+    if (words) setEntries(entries().map((entry) => (entry.at === keptAt ? { ...entry, words } : entry)));
   };
   const element = (name, properties = {}, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
     made.append(...children);
     return made;
   };
-  const entryRow = (entry, i) => {
+  const entryRow = (entry) => {
     const title = entry.texts[0].trim().slice(0, 80);
     const open = () => {
       opened = entry.texts;
       document.getElementById("reopen")?.click();
     };
-    const remove = () => setEntries(entries().filter((_, j) => j !== i));
+    // Another tab may have moved it in the list since.
+    const isSame = (other) => other.at === entry.at && isEqual(other.texts, entry.texts);
+    const remove = () => setEntries(entries().filter((_, i, all) => i !== all.findIndex(isSame)));
     const button = (key, onclick) =>
       element("button", { type: "button", onclick, ariaLabel: `${say(key)}: ${title}` }, say(key));
     return element(
@@ -209,7 +228,7 @@ window.inform = (() => {
   };
   const mountHistory = (root) => {
     const box = element("input", { type: "checkbox", checked: isKept() });
-    box.onchange = () => write(localStorage, HISTORY_OFF_KEY, !box.checked);
+    box.onchange = () => write("localStorage", HISTORY_OFF_KEY, !box.checked);
     const clear = element("button", { type: "button", onclick: () => setEntries([]) }, say("compare_history_clear"));
     const label = element("label", {}, box, ` ${say("compare_history_keep")}`);
     root.replaceChildren(
@@ -224,6 +243,7 @@ window.inform = (() => {
     );
     drawHistory();
   };
+  addEventListener("storage", ({ key }) => [HISTORY_KEY, null].includes(key) && drawHistory());
   const reopened = () => {
     const texts = opened ?? [];
     document.getElementById("prompt")?.scrollIntoView({ block: "center" });
@@ -246,8 +266,8 @@ window.inform = (() => {
   };
   const endBatch = () => press("batch-end");
   // The key of the file on the server, which brings it back after a reload.
-  const keepBatch = (key) => write(sessionStorage, BATCH_KEY, key);
-  const keptBatch = () => read(sessionStorage, BATCH_KEY) ?? "";
+  const keepBatch = (key) => write("sessionStorage", BATCH_KEY, key);
+  const keptBatch = () => read("sessionStorage", BATCH_KEY) ?? "";
   const nextBatch = (html) => press(html.includes('data-state="running"') && !batchStopped ? "batch-next" : "batch-end");
   const save = (text, name, type) => {
     const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });

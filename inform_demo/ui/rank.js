@@ -8,6 +8,8 @@ window.informRank ??= (() => {
   const N_BEFORE_ANSWERS = 3;
 
   let recalled = false;
+  let shown = FEWEST;
+  let asked = null; // what stood in the tab when the ranking was asked for
   let before = null; // what Undo brings back
   let pending = null; // what it would bring back if the change that is under way goes through
   let opened = null; // [name, bytes, text] of a file
@@ -27,6 +29,7 @@ window.informRank ??= (() => {
 
   // --- The style sheet shows as many answers as the root has classes.
   const show = (n) => {
+    shown = n;
     for (let i = 1; i <= MOST; i++) classes.toggle(`rank-${i}`, i <= n);
     classes.toggle("rank-few", n <= FEWEST);
     classes.toggle("rank-full", n >= MOST);
@@ -42,8 +45,12 @@ window.informRank ??= (() => {
     values.slice(1).every((text) => typeof text === "string");
   const tidy = (values) => [values[0] ?? FEWEST, ...values.slice(1).map((text) => text ?? "")];
   const blank = () => [FEWEST, ...Array(N_BEFORE_ANSWERS - 1 + MOST).fill("")];
+  const mark = (isStale) => document.getElementById("rank-verdict")?.classList.toggle("is-stale", isStale);
   const keepForUndo = (values) => {
     before = values;
+    // The texts are others now, if only a system prompt that is folded away, which has no field to look at.
+    asked = null;
+    mark(true);
     classes.toggle("rank-can-undo", before !== null);
   };
 
@@ -113,6 +120,8 @@ window.informRank ??= (() => {
   };
 
   // --- The memory of this tab. The fields also report a change when they first appear, empty.
+  const written = () =>
+    JSON.stringify([shown, ...Array.from(document.querySelectorAll("#tab-rank textarea"), (field) => field.value)]);
   const remember = (given) => {
     if (!recalled) return;
     try {
@@ -120,7 +129,8 @@ window.informRank ??= (() => {
     } catch {
       // Storage is full or forbidden: only the memory is lost.
     }
-    document.getElementById("rank-verdict")?.classList.add("is-stale");
+    // A change is told a moment late: it may be one that the ranking under way has already seen.
+    mark(written() !== asked);
   };
   const recall = (given) => {
     recalled = true;
@@ -137,7 +147,10 @@ window.informRank ??= (() => {
   };
 
   // --- Ranking
-  const start = () => document.getElementById("rank-verdict")?.classList.remove("is-stale");
+  const start = () => {
+    asked = written();
+    mark(false);
+  };
   const finish = () =>
     requestAnimationFrame(() => {
       // A button that is switched off loses the focus.

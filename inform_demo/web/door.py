@@ -12,7 +12,7 @@ from pathlib import Path
 
 from starlette.responses import JSONResponse
 
-from inform_demo.config import DEFAULT_RATE_LIMIT, ServeConfig
+from inform_demo.config import ServeConfig
 from inform_demo.slot import SlotStatus
 from inform_demo.web.limits import Buckets
 from inform_demo.web.routes import Kind
@@ -53,8 +53,7 @@ class RefusedError(Exception):
 
 def build_limits(config: ServeConfig) -> dict[Kind, Buckets]:
     """How much one visitor may ask for, by what it is for; of what is not named there is no limit."""
-    default = DEFAULT_RATE_LIMIT if config.is_public else 0
-    per_minute = default if config.rate_limit is None else config.rate_limit
+    per_minute = config.visitor_limit
     # Guessing a password is slow everywhere.
     buckets = {Kind.LOGIN: Buckets(12, burst=10)}
     if per_minute:

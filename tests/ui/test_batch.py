@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -300,5 +301,6 @@ def test_run_stop_and_download_are_within_reach_of_the_keyboard(page_url, new_pa
 def test_an_uploaded_file_is_gone_from_the_server(page_url, new_page):
     page = opened(new_page(page_url(FakeScorer())), [{**rows(1)[0], "prompt": "unmistakable-7315"}], "gone.jsonl")
     expect(page.locator("#batch-preview")).to_contain_text("unmistakable-7315")
-    left = [file for file in (Path(tempfile.gettempdir()) / "gradio").rglob("*") if file.is_file()]
-    assert not [file for file in left if b"unmistakable-7315" in file.read_bytes()]
+    folder = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert folder.is_dir()
+    assert not [file for file in folder.rglob("*") if file.is_file() and b"unmistakable-7315" in file.read_bytes()]

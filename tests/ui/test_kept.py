@@ -86,6 +86,64 @@ def test_odd_texts_in_a_link_fill_every_field_and_run_nothing(page_url, new_page
     expect_harmless(page)
 
 
+def paste_link(page: Page, code: str) -> None:
+    """As if a link were put into the address bar of the tab that shows the page."""
+    page.evaluate("(code) => { window.isBefore = true; location.hash = `compare=${code}`; }", code)
+
+
+def test_a_link_put_into_the_address_bar_of_the_open_page_opens_once(page_url, new_page):
+    page = new_page(page_url(FakeScorer()))
+    loads = []
+    page.on("load", lambda: loads.append(page.url))
+    for text in ("first", "second"):
+        paste_link(page, packed([text] * 16))
+        expect(prompt(page)).to_have_value(text)
+        expect(verdict(page)).to_have_text("Opened from a link. Press Compare to score it.")
+        assert "#" not in page.url
+    page.evaluate("window.isBefore = true; location.hash = 'elsewhere'")
+    page.wait_for_timeout(500)  # a load too many would have begun
+    assert len(loads) == 2
+    assert page.evaluate("window.isBefore")
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["stays", "goes"])
+def test_the_browser_asks_before_a_link_replaces_texts_that_were_not_compared(page_url, new_page, stays):
+    page = new_page(page_url(FakeScorer()))
+    asked = []
+
+    def answer(dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss() if stays else dialog.accept()
+
+    page.on("dialog", answer)
+    prompt(page).press_sequentially("mine")  # a browser asks only where something was done by hand
+    page.wait_for_function("(sessionStorage.getItem('inform-demo-texts') || '').includes('mine')")
+    paste_link(page, packed(["linked"] * 16))
+    if not stays:
+        expect(prompt(page)).to_have_value("linked")
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"]
+    if stays:
+        assert page.evaluate("window.isBefore")
+        prompt(page).press_sequentially(" and more")
+        page.wait_for_function("!location.hash")
+        page.reload()  # what the page itself does after a lost connection; nobody is asked
+        expect(prompt(page)).to_have_value("mine and more")
+        assert asked == ["beforeunload"]
+
+
+def test_a_link_replaces_compared_texts_unasked_and_a_broken_one_replaces_none(page_url, new_page):
+    page = compared(new_page(page_url(FakeScorer())))
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    expect(page.locator("#history li")).to_contain_text(["which?"])
+    answer_b(page).press("End")
+    paste_link(page, "AAAA")
+    expect(verdict(page)).to_contain_text("This link holds no comparison that can be read")
+    expect(answer_b(page)).to_have_value("one two three four")
+    assert asked == []
+
+
 def history(page: Page):
     return page.locator("#history li")
 
@@ -123,7 +181,7 @@ def test_the_history_stays_in_the_browser_and_can_be_opened_deleted_and_switched
 def test_the_history_keeps_the_last_fifty_and_survives_a_foreign_store(page, page_url, new_page):
     page.evaluate(
         """localStorage.setItem('inform-demo-history', JSON.stringify([
-            null, 7, {texts: 'no'}, {texts: [1], words: 'x', rewards: 'y'},
+            null, 7, {texts: 'no'}, {texts: [1], words: 'x', rewards: 'y'}, {texts: [], words: 'x', rewards: 'y'},
             ...Array(60).fill(
                 {texts: Array(16).fill('<img src=x onerror="window.hacked=1">'), words: '<b>w</b>', rewards: 'r'}
             )

@@ -207,6 +207,52 @@ def test_an_older_result_goes_when_a_ranking_fails_and_is_marked_when_texts_chan
     expect(ranked_rows(page)).to_have_count(0)
 
 
+def test_a_ranking_asked_for_in_the_moment_of_typing_is_not_marked_as_older(page, scorer):
+    tab(page).get_by_role("button", name="System prompt (optional)").click()
+    fill(page, "one", "one two three")
+    older = page.get_by_text("The text has changed since this ranking.")
+    for n_words, field in enumerate((answer(page, 1), tab(page).get_by_label("System prompt")), 4):
+        # Told at the next frame, when the ranking has begun.
+        field.evaluate(
+            """(field, text) => {
+                field.value = text;
+                field.dispatchEvent(new Event("input", { bubbles: true }));
+                const options = { key: "Enter", ctrlKey: true, bubbles: true };
+                field.dispatchEvent(new KeyboardEvent("keydown", options));
+            }""",
+            " ".join("abcdef"[:n_words]),
+        )
+        expect(verdict(page)).to_contain_text("Answer 1 is ranked first")
+        expect(rank(page)).to_be_enabled()
+        page.wait_for_timeout(300)  # whatever was still on its way is there
+        expect(older).to_be_hidden()
+    button(page, "Add an answer").click()
+    expect(older).to_be_visible()
+
+
+def test_a_ranking_is_marked_as_older_by_a_text_out_of_sight_and_by_no_fold(page, scorer):
+    older = page.get_by_text("The text has changed since this ranking.")
+    system = tab(page).get_by_role("button", name="System prompt (optional)")
+    fill(page, "one", "one two three")
+    rank(page).click()
+    expect(verdict(page)).to_contain_text("Answer 2 is ranked first")
+    expect(rank(page)).to_be_enabled()
+    open_bulk(page)
+    for _ in range(2):
+        system.click()
+        page.wait_for_timeout(300)  # a field that comes or goes reports it
+        expect(older).to_be_hidden()
+    given = {"prompt": "which?", "responses": ["one", "one two three"], "system": "be brief"}
+    open_file(page, json.dumps(given))
+    expect(note(page)).to_contain_text("2 answers were taken over")
+    expect(older).to_be_visible()
+    rank(page).click()
+    expect(older).to_be_hidden()
+    expect(rank(page)).to_be_enabled()
+    button(page, "Undo").click()
+    expect(older).to_be_visible()
+
+
 def test_pasted_answers_are_taken_over_and_can_be_undone(page):
     fill(page, "first", "second")
     open_bulk(page)

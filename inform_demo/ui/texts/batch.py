@@ -24,6 +24,7 @@ class BatchTexts:
     columns_missing: str
     gone: str
     full: str
+    full_of_one: str
     file_kept: str
     uploads_full: str
     column_prompt: str
@@ -86,6 +87,7 @@ ENGLISH = BatchTexts(
     columns_missing="Choose the columns of both answers.",
     gone="The server no longer has this file; choose it again.",
     full="The server holds as many files as it can, all of them in use. Come back in a few minutes.",
+    full_of_one="You, or others at your address, already have {count} files in use here, which is as many as one visitor may. Come back in a few minutes.",
     file_kept="The file before it is still here.",
     uploads_full="The server holds as many files as it may. Come back in about {minutes} minutes.",
     column_prompt="Prompt",
@@ -149,6 +151,7 @@ CHINESE = BatchTexts(
     columns_missing="请选择两个回答所在的列。",
     gone="服务器上已没有此文件，请重新选择。",
     full="服务器已无法容纳更多文件，现有文件都在使用中。请过几分钟再试。",
+    full_of_one="您（或与您地址相同的其他人）已有 {count} 个文件在此使用中，这是每位访客的上限。请过几分钟再试。",
     file_kept="之前的文件仍然保留。",
     uploads_full="服务器上的文件已达上限。请在约 {minutes} 分钟后再试。",
     column_prompt="提示",
