@@ -110,7 +110,7 @@ def test_a_record_made_in_few_bits_does_not_fail_the_model_in_more(checkpoint, c
     assert main(["verify", "--model", str(checkpoint), "--precision", "nf4", "--record"]) == 0
     assert json.loads((checkpoint / RECORD).read_text())["precision"] == "nf4"
     assert main(["verify", "--model", str(checkpoint), "--precision", "bf16"]) == 0
-    assert "each may be off by 2.5" in capsys.readouterr().out
+    assert "each may be off by 1.5" in capsys.readouterr().out
 
 
 def test_the_shipped_record_is_not_overwritten_by_the_way(capsys):
