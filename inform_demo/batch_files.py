@@ -17,6 +17,7 @@ from typing import Any
 
 from inform_demo.batch_parquet import MOST_BYTES, MOST_COLUMNS, MOST_ROWS, check_columns, check_rows, read_parquet
 from inform_demo.errors import DataError, InputError
+from inform_demo.json_bounds import measure_json
 from inform_demo.types import Conversation, Message, Preferred, parse_messages
 
 __all__ = [
@@ -43,9 +44,6 @@ MOST_CELL_CHARACTERS = 1_000_000
 _MOST_UNPACKED_BYTES = 10 * MOST_BYTES
 _PART_BYTES = 50
 _MOST_DEPTH = 64
-
-# A text is one match, and what it begins is never given up again: else a text of many escapes takes memory for each.
-_PART = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
 
 # Column names that other people's files have, most telling first.
 _GUESSES: dict[str, tuple[str, ...]] = {
@@ -153,27 +151,14 @@ def _read_csv(data: bytes, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _count_parts(line: str, most: int) -> int | None:
-    """Texts, brackets and commas of a line of JSON, up to one more than `most`; None where it is nested too deep."""
-    depth = n_parts = 0
-    for n_parts, part in enumerate(_PART.finditer(line), 1):
-        mark = line[part.start()]
-        depth += (mark in "[{") - (mark in "]}")
-        if depth > _MOST_DEPTH:
-            return None
-        if n_parts > most:
-            break
-    return n_parts
-
-
 def _read_jsonl(data: bytes, name: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     left = (_MOST_UNPACKED_BYTES - len(data)) // _PART_BYTES
     for number, line in enumerate(_decode(data, name).split("\n"), 1):
         if not line.strip():
             continue
-        n_parts = _count_parts(line, left)
-        if n_parts is None:
+        n_parts, depth = measure_json(line.encode(), left, _MOST_DEPTH)
+        if depth > _MOST_DEPTH:
             raise DataError(f"is nested deeper than {_MOST_DEPTH} levels", name, number)
         left -= n_parts
         if left < 0:

@@ -59,7 +59,7 @@ SERVED = [*WEB_GROUND, *UI[:-1], *WEB_PLAIN, *WEB_GRADIO, UI[-1]]
 # From the ground up. A module may import those before it and none after, so there are no circles.
 FLOORS = {
     1: ["errors", "config", "types", "versions", "progress"],
-    2: ["preference", "memory", "packing", "kernels", "attention", "modeling", "chat"],
+    2: ["preference", "memory", "json_bounds", "packing", "kernels", "attention", "modeling", "chat"],
     3: [
         *("footprint", "placement", "checkpoint", "download", "loading", "plan", "watchdog", "forward"),
         *("scoring", "slot", "verification", "quantizing", "ranking", "batch_parquet", "batch_files", "batch"),
@@ -95,6 +95,7 @@ TORCH_FREE = {
     "versions",
     "progress",
     "preference",
+    "json_bounds",
     "slot",
     "watchdog",
     "verification",

@@ -145,13 +145,22 @@ def item_key(item: Item) -> str:
     return hashlib.sha256(json.dumps(turns).encode()).hexdigest()[:32]
 
 
-def _parse_rewards(line: str, where: str) -> dict[str, list[float]]:
-    try:
-        rewards = json.loads(line)
-    except ValueError:
-        rewards = None
-    if not isinstance(rewards, dict):
-        raise ConfigError(f"{where}: expected rewards by item; got {line[:40]!r}. Remove that line to go on.")
+def parse_rewards(lines: Sequence[str], path: Path) -> dict[str, list[float]]:
+    """Rewards by `item_key` from the lines of a score log, of which the first names the model.
+
+    Raises:
+        ConfigError: a line holds something else.
+    """
+    rewards: dict[str, list[float]] = {}
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            words = f"expected rewards by item; got {line[:40]!r}. Remove that line to go on."
+            raise ConfigError(f"{path}, line {number}: {words}")
+        rewards |= found
     return rewards
 
 
@@ -186,8 +195,7 @@ class ScoreLog:
         if not lines[-1].endswith("\n"):  # the line that a kill cut short
             path.write_text("".join(lines[:-1]), encoding="utf-8")
             lines.pop()
-        for number, line in enumerate(lines[1:], 2):
-            self.rewards.update(_parse_rewards(line, f"{path}, line {number}"))
+        self.rewards = parse_rewards(lines, path)
 
     def add(self, rewards: Mapping[str, list[float]]) -> None:
         """Keep the rewards of items by key."""

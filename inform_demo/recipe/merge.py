@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from inform_demo.checkpoint import hash_weights
+from inform_demo.checkpoint import as_checkpoint_error, hash_weights
 from inform_demo.errors import CheckpointError, ConfigError
 from inform_demo.verification import RECORD
 from inform_demo.versions import installed_versions
@@ -101,7 +101,8 @@ def _find_tensors(folder: Path) -> dict[str, str]:
             raise CheckpointError(f"{file} cannot be read: {error}") from error
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        missing = sorted(_read_object(index).get("weight_map", {}).keys() - places.keys())
+        with as_checkpoint_error(str(folder), f"its {index.name} could not be read"):
+            missing = sorted(set(_read_object(index)["weight_map"]) - places.keys())
         if missing:
             raise CheckpointError(f"{folder} lacks weights that its index names: {', '.join(missing[:4])}.")
     return places

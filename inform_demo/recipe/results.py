@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ class SubsetResult:
 
     Attributes:
         n_won: items won; not whole where one is shared or, of RewardBench 2's Ties, where a formula stands for them.
-        n_prompts: different prompts among the items.
+        n_prompts: different prompts among the items; of several subsets together, their sum.
         n_effective: how many items of a prompt each tell as much, see `effective_n`.
         low, high: 95 % interval of the accuracy: Wilson's of n_effective items, or of Ties by resampling.
         longer_wins, shorter_wins: the accuracy of preferring the longest answer (in characters), or the shortest,
@@ -111,9 +111,16 @@ def effective_n(wins_by_prompt: Iterable[Sequence[float]]) -> float:
     share = sum(map(sum, groups)) / n
     if n_prompts in (1, n) or share in (0, 1):
         return n_prompts
-    squares = sum((sum(wins) - share * len(wins)) ** 2 for wins in groups)
-    variance = n_prompts / (n_prompts - 1) * squares / n**2
+    variance = clustered_variance(groups)
     return min(n, share * (1 - share) / variance) if variance else n
+
+
+def clustered_variance(groups: Collection[Sequence[float]]) -> float:
+    """The variance of the mean of all values, of which those of one group go together; 0 for a single group."""
+    n, n_groups = sum(map(len, groups)), len(groups)
+    mean = sum(map(sum, groups)) / n
+    squares = sum((sum(values) - mean * len(values)) ** 2 for values in groups)
+    return n_groups / max(1, n_groups - 1) * squares / n**2
 
 
 def together(name: str, subsets: Iterable[SubsetResult]) -> SubsetResult:

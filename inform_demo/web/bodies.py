@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
+
+from inform_demo.json_bounds import measure_json
 
 # Sixteen answers of a million characters: more than any limit of tokens lets through.
 MOST_JSON_BYTES = 20_000_000
@@ -31,9 +32,6 @@ MOST_PARTS = 200_000
 # A stalled client is let go after the first; one that drips, after the second.
 PAUSE_S = 20.0
 WHOLE_S = 180.0
-
-# A text is one match, and what it begins is never given up again: else a text of many escapes takes memory for each.
-_PART = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
 
 
 def parse_json(body: bytes) -> Any:
@@ -59,19 +57,10 @@ def json_depth(data: bytes) -> int:
     n_opened = data.count(b"[") + data.count(b"{")
     if n_opened <= MOST_DEPTH and n_opened + data.count(b",") <= MOST_PARTS // 4:
         return 0  # it can be neither deep nor in many parts: the usual case costs three scans in C
-    depth = deepest = 0
-    for n_parts, part in enumerate(_PART.finditer(data), 1):
-        if n_parts > MOST_PARTS:
-            raise BodyError(400, f"The JSON has more than {MOST_PARTS:,} texts, brackets and commas.")
-        first = data[part.start()]
-        if first in b"[{":
-            depth += 1
-            if depth > MOST_DEPTH:
-                return depth
-            deepest = max(deepest, depth)
-        elif first in b"]}":
-            depth -= 1
-    return deepest
+    n_parts, depth = measure_json(data, MOST_PARTS, MOST_DEPTH)
+    if n_parts > MOST_PARTS:
+        raise BodyError(400, f"The JSON has more than {MOST_PARTS:,} texts, brackets and commas.")
+    return depth
 
 
 class BoundedReceive:

@@ -116,6 +116,10 @@ MISMATCHES = {
     "no config": (lambda f: (f / "config.json").unlink(), "config.json cannot be read"),
     "a config of another kind": (lambda f: (f / "config.json").write_text("[]"), "must hold a JSON object; got list"),
     "old template": (change_old_template, "differ in their chat template"),
+    "weight map": (
+        lambda f: (f / "model.safetensors.index.json").write_text('{"weight_map": null}'),
+        "index.json could not be read",
+    ),
     "index": (lambda f: (f / "model.safetensors.index.json").write_text("{"), "index.json cannot be read"),
 }
 

@@ -13,9 +13,10 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from inform_demo import json_bounds
 from inform_demo.config import ServeConfig
 from inform_demo.ui.texts import CHINESE, ENGLISH
-from inform_demo.web import bodies, gate, patience
+from inform_demo.web import gate, patience
 from inform_demo.web.bodies import MOST_DEPTH, MOST_PARTS, MOST_SMALL_BYTES, BodyError, json_depth
 from inform_demo.web.calls import count_comparisons
 from inform_demo.web.gate import Gate
@@ -67,8 +68,8 @@ class CountingPattern:
     ids=["deep", "brackets", "texts", "one text", "number"],
 )
 def test_a_large_body_is_looked_at_no_further_than_its_bounds(monkeypatch, data, depth, most_seen):
-    seen = CountingPattern(bodies._PART)
-    monkeypatch.setattr(bodies, "_PART", seen)
+    seen = CountingPattern(json_bounds._PART)
+    monkeypatch.setattr(json_bounds, "_PART", seen)
     if depth is None:
         with pytest.raises(BodyError, match="200,000") as caught:
             json_depth(data)
