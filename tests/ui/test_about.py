@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from contextlib import suppress
 
 import pytest
 from PIL import Image
@@ -90,12 +91,22 @@ def test_a_table_that_goes_on_beyond_the_edge_has_a_shadow_there_and_only_there(
         greys = [image.getpixel((x, y)) for y in range(image.height)]
         return max(set(greys), key=greys.count)
 
+    def check() -> None:
+        region.evaluate("e => { e.scrollLeft = 0; }")
+        left, right = ground(-1), ground(1)
+        assert abs(left - right) > 30
+        region.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
+        assert abs(ground(-1) - right) < 5
+        assert abs(ground(1) - left) < 5
+
     assert region.evaluate("e => e.scrollWidth > e.clientWidth + 40")
-    left, right = ground(-1), ground(1)
-    assert abs(left - right) > 30
-    region.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
-    assert abs(ground(-1) - right) < 5
-    assert abs(ground(1) - left) < 5
+    for _ in range(20):  # a busy machine may show a tab before it has painted it
+        with suppress(AssertionError):
+            check()
+            break
+        page.wait_for_timeout(200)
+    else:
+        check()
 
 
 def test_a_chinese_browser_gets_the_tab_in_chinese(page_url, browser):
