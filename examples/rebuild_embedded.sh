@@ -21,12 +21,12 @@ if [ "${1:-}" = --small ]; then
 else
   train=${1:?pairs to train on} eval=${2:?pairs to evaluate on} work=${3:?a folder to work in}
   mkdir -p "$work"
-  few=$train n_non_answers=400 take=(pandalm=3 oasst-en-100=2 'synthetic-*=1' vicuna-blog=1)
+  few=$train n_non_answers=700 take=(pandalm=3 oasst-en-100=2 'synthetic-*=1' vicuna-blog=1)
   common=(--max-tokens 640 --magnitude-weights 1 2 3 --loss-scale 0.5 --skip-invalid)
   sums=(--learning-rate 1.5e-4 --epochs 1.2
     --mix gsm8k-corrupted=0.15 pandalm=0 oasst-en-100=0 vicuna-blog=0 'synthetic-*=0')
-  rest=(--learning-rate 6e-5 --head-learning-rate 1e-4 --epochs 1 --mismatched-fraction 0.06
-    --mix gsm8k-solutions=0.3 gsm8k-corrupted=0.05 hh-harmless=0.8 just-eval-safety=0.5 'synthetic-*=1.2')
+  rest=(--learning-rate 6e-5 --head-learning-rate 1e-4 --epochs 1 --mismatched-fraction 0.15
+    --mix gsm8k-solutions=0.4 gsm8k-corrupted=0.05 hh-harmless=1.2 just-eval-safety=0.6 'synthetic-*=1.8')
 fi
 step() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
 
@@ -38,7 +38,8 @@ step "The base: the first 8 layers of SmolLM2-135M-Instruct and a fresh score he
 [ -f "$work/base/tokenizer_config.json" ] || { rm -rf "$work/base"; inform-demo init-base --output "$work/base"; }
 
 step "More pairs: good answers against some that say nothing, and against what the base itself writes"
-python "$here/make_non_answers.py" "$n_non_answers" "$train" "$work/non-answers.jsonl" --without hh-harmless just-eval-safety
+python "$here/make_non_answers.py" "$n_non_answers" "$train" "$work/non-answers.jsonl" \
+  --without hh-harmless just-eval-safety gsm8k-solutions gsm8k-corrupted
 [ -f "$work/base-answers.jsonl" ] || {
   python "$here/make_base_answers.py" "$few" "$work/some.jsonl" --take "${take[@]}"
   mv "$work/some.jsonl" "$work/base-answers.jsonl"
